@@ -1,0 +1,79 @@
+//! The gate: judges every commit before it is written.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{TableName, TableSnapshot};
+
+/// The text of a rule file, with its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesText {
+    /// Where the text was read from, for messages.
+    pub file: String,
+    /// The YAML.
+    pub text: Arc<str>,
+    /// SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
+}
+
+/// A table version that does not exist yet, with everything that is needed to judge it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The name in the catalog; none for a table that is not registered.
+    pub name: Option<TableName>,
+    /// The table's folder.
+    pub location: Url,
+    /// The version that comes into being when the candidate passes.
+    pub version: i64,
+    /// The commit's operation, for example `WRITE` or `MERGE`.
+    pub operation: String,
+    /// The rules to judge by.
+    pub rules: RulesText,
+    /// True when the rules become attached by this very commit.
+    pub attaching: bool,
+    /// Waivers kept with the table, as JSON.
+    pub waivers: Vec<serde_json::Value>,
+    /// Columns of the candidate.
+    pub schema: SchemaRef,
+    /// The candidate itself.
+    pub candidate: Arc<TableSnapshot>,
+    /// The published version that the commit builds on; none for a new table.
+    pub base: Option<Arc<TableSnapshot>>,
+    /// The rows that the writer brings, when they are known.
+    pub added: Option<Arc<dyn TableProvider>>,
+    /// The run that writes.
+    pub run: Option<String>,
+    /// When the commit is made.
+    pub commit_time: DateTime<Utc>,
+}
+
+/// What the judge decided.
+#[derive(Debug, Clone)]
+pub struct Ruling {
+    /// Whether the commit passes.
+    pub accept: bool,
+    /// What is written into `commitInfo.lakegate` (an object).
+    pub summary: serde_json::Value,
+    /// For people, when the commit is refused.
+    pub message: String,
+    /// The whole report, as JSON.
+    pub report: serde_json::Value,
+}
+
+/// The judge could not come to a decision; the commit is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct JudgeError(pub String);
+
+/// Decides over candidates.
+#[async_trait]
+pub trait Judge: Send + Sync + std::fmt::Debug {
+    /// Judges one candidate by its rules.
+    async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError>;
+}

@@ -1,0 +1,3 @@
+//! The `lakegate` binary.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! Runs SQL, wherever it runs.
+
+mod session;
+
+pub use session::{Engine, EngineOptions};
