@@ -1,1 +1,7 @@
 //! Runs a pipeline.
+
+pub mod extract;
+pub mod input_error;
+pub mod schema_file;
+pub mod scratch;
+pub mod typing;
