@@ -4,9 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use chrono::{DateTime, Utc};
+use deltalake::table::state::DeltaTableState;
 use url::Url;
 
-use crate::{CatalogError, Judge, TableEntry, TableName, TableSnapshot};
+use crate::cache::{self, SnapshotCache};
+use crate::history;
+use crate::live_state::LiveState;
+use crate::registries::embedded::EmbeddedRegistry;
+use crate::snapshot::folder;
+use crate::{CatalogError, Judge, Registry, TableEntry, TableFormat, TableName, TableSnapshot};
 
 /// Where a catalog lives.
 #[derive(Debug, Clone)]
@@ -49,13 +55,33 @@ pub struct CommitRecord {
 /// Tables by name.
 #[derive(Debug)]
 pub struct Catalog {
+    registry: Arc<dyn Registry>,
+    warehouse: Url,
+    clock: fn() -> DateTime<Utc>,
     judge: OnceLock<Weak<dyn Judge>>,
+    cache: SnapshotCache,
 }
 
 impl Catalog {
     /// Opens the catalog, making its files when they are absent.
-    pub async fn open(_options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
-        Err(CatalogError::Bug("catalog is not built".into()))
+    pub async fn open(options: CatalogOptions) -> Result<Arc<Self>, CatalogError> {
+        if options.warehouse.cannot_be_a_base() {
+            return Err(CatalogError::invalid(
+                format!(
+                    "warehouse `{}` is not the URL of a folder",
+                    options.warehouse
+                ),
+                "write a path, or a URL such as file:///data/warehouse".to_owned(),
+            ));
+        }
+        let state = LiveState::open(&options.registry).await?;
+        Ok(Arc::new(Self {
+            registry: Arc::new(EmbeddedRegistry::new(state)),
+            warehouse: folder(&options.warehouse),
+            clock: options.clock,
+            judge: OnceLock::new(),
+            cache: SnapshotCache::default(),
+        }))
     }
 
     /// Says who judges. Without a judge, a table with rules takes no commit that changes rows.
@@ -65,29 +91,143 @@ impl Catalog {
 
     /// All registered tables, by name.
     pub async fn list(&self) -> Result<Vec<TableEntry>, CatalogError> {
-        Err(CatalogError::Bug("catalog is not built".into()))
+        self.registry.list().await
     }
 
     /// The registry's entry of a table, or [`CatalogError::NotFound`] with the nearest name.
-    pub async fn entry(&self, _name: &TableName) -> Result<TableEntry, CatalogError> {
-        Err(CatalogError::Bug("catalog is not built".into()))
+    pub async fn entry(&self, name: &TableName) -> Result<TableEntry, CatalogError> {
+        match self.registry.get(name).await? {
+            Some(entry) => Ok(entry),
+            None => Err(self.unknown(name).await),
+        }
+    }
+
+    /// Registers a table that exists, under a name. Whether it is a Delta table or a folder of Parquet files is found out.
+    pub async fn register(
+        &self,
+        name: &TableName,
+        location: &Url,
+    ) -> Result<TableEntry, CatalogError> {
+        let entry = TableEntry {
+            name: name.clone(),
+            location: folder(location),
+            format: TableFormat::Delta,
+            registered_at: (self.clock)(),
+        };
+        let entry = cache::recognise(entry).await?;
+        self.registry.register(&entry).await?;
+        Ok(entry)
+    }
+
+    /// Forgets a table; with `purge` its folder is deleted too.
+    pub async fn drop_table(&self, name: &TableName, purge: bool) -> Result<(), CatalogError> {
+        let entry = self.entry(name).await?;
+        if purge && !entry.location.as_str().starts_with(self.warehouse.as_str()) {
+            return Err(CatalogError::invalid(
+                format!(
+                    "table `{name}` is not in the warehouse, but at {}",
+                    entry.location
+                ),
+                "drop it without purging, and delete the folder yourself".to_owned(),
+            ));
+        }
+        self.registry.remove(name).await?;
+        self.cache.forget(&entry);
+        if purge {
+            cache::purge(&entry).await?;
+        }
+        Ok(())
     }
 
     /// One version of a table.
     pub async fn snapshot(
         &self,
-        _name: &TableName,
-        _at: At,
+        name: &TableName,
+        at: At,
     ) -> Result<Arc<TableSnapshot>, CatalogError> {
-        Err(CatalogError::Bug("catalog is not built".into()))
+        let entry = self.entry(name).await?;
+        match at {
+            At::Latest => self.cache.latest(&entry).await,
+            At::Version(version) => history::at_version(&self.cache, &entry, version).await,
+            At::Timestamp(time) => history::at_timestamp(&self.cache, &entry, time).await,
+        }
     }
 
     /// The newest commits of a table, newest first.
     pub async fn history(
         &self,
-        _name: &TableName,
-        _limit: Option<usize>,
+        name: &TableName,
+        limit: Option<usize>,
     ) -> Result<Vec<CommitRecord>, CatalogError> {
-        Err(CatalogError::Bug("catalog is not built".into()))
+        let entry = self.entry(name).await?;
+        history::commits(&entry, limit).await
+    }
+
+    /// Where tables are made.
+    pub(crate) fn warehouse(&self) -> &Url {
+        &self.warehouse
+    }
+
+    /// The folder of a table that is made under this name.
+    pub(crate) fn new_location(&self, name: &TableName) -> Url {
+        let mut location = self.warehouse.clone();
+        location.set_path(&format!(
+            "{}{}/{}/",
+            self.warehouse.path(),
+            name.schema,
+            name.table
+        ));
+        location
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        (self.clock)()
+    }
+
+    /// Who judges, while there is someone.
+    pub(crate) fn judge(&self) -> Option<Arc<dyn Judge>> {
+        self.judge.get().and_then(Weak::upgrade)
+    }
+
+    /// Which tables there are.
+    pub(crate) fn registry(&self) -> &Arc<dyn Registry> {
+        &self.registry
+    }
+
+    /// Makes the state after a commit of our own the newest one that readers get.
+    pub(crate) async fn publish_state(
+        &self,
+        entry: &TableEntry,
+        state: &DeltaTableState,
+    ) -> Result<Arc<TableSnapshot>, CatalogError> {
+        self.cache.publish(entry, state).await
+    }
+
+    async fn unknown(&self, name: &TableName) -> CatalogError {
+        let entries = self.registry.list().await.unwrap_or_default();
+        let nearest = entries
+            .iter()
+            .map(|entry| {
+                (
+                    strsim::damerau_levenshtein(&entry.name.to_string(), &name.to_string()),
+                    &entry.name,
+                )
+            })
+            .min()
+            .filter(|(distance, _)| *distance <= MAX_DISTANCE);
+        let same_table = entries.iter().find(|entry| entry.name.table == name.table);
+        let hint = match (nearest, same_table) {
+            (Some((_, nearest)), _) => format!("did you mean `{nearest}`?"),
+            (None, Some(entry)) => format!("did you mean `{}`?", entry.name),
+            (None, None) => "`lakegate catalog list` shows the tables there are".to_owned(),
+        };
+        CatalogError::NotFound {
+            what: format!("table `{name}`"),
+            hint: Some(hint),
+        }
     }
 }
+
+/// Letters by which a name may differ from one that is meant.
+const MAX_DISTANCE: usize = 3;

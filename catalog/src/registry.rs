@@ -1,5 +1,7 @@
 //! Where the catalog keeps which tables there are.
 
+use std::str::FromStr;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,31 @@ pub enum TableFormat {
     Parquet,
 }
 
+impl TableFormat {
+    /// The format's name: `delta` or `parquet`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delta => "delta",
+            Self::Parquet => "parquet",
+        }
+    }
+}
+
+impl FromStr for TableFormat {
+    type Err = CatalogError;
+
+    fn from_str(text: &str) -> Result<Self, CatalogError> {
+        match text {
+            "delta" => Ok(Self::Delta),
+            "parquet" => Ok(Self::Parquet),
+            other => Err(CatalogError::invalid(
+                format!("unknown table format `{other}`"),
+                "a table is `delta` or `parquet`".to_owned(),
+            )),
+        }
+    }
+}
+
 /// Names of tables and where they are.
 #[async_trait]
 pub trait Registry: Send + Sync + std::fmt::Debug {
@@ -40,5 +67,19 @@ pub trait Registry: Send + Sync + std::fmt::Debug {
     /// Adds a table; a second registration of the same name and location changes nothing, another location is an error.
     async fn register(&self, entry: &TableEntry) -> Result<(), CatalogError>;
     /// Forgets a table; false when there was none.
-    async fn drop(&self, name: &TableName) -> Result<bool, CatalogError>;
+    async fn remove(&self, name: &TableName) -> Result<bool, CatalogError>;
+}
+
+/// The error for a name that is taken by a table elsewhere.
+pub(crate) fn other_location(entry: &TableEntry, location: &str, format: &str) -> CatalogError {
+    CatalogError::invalid(
+        format!(
+            "table `{}` is registered at {location} as {format}",
+            entry.name
+        ),
+        format!(
+            "choose another name, or drop `{}` from the catalog first",
+            entry.name
+        ),
+    )
 }

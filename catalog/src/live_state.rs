@@ -1,0 +1,155 @@
+//! The SQLite file that holds the embedded registry and rows on their way into system tables.
+//!
+//! Several processes may have it open at once: it is in WAL mode, and a writer waits for another one.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::CatalogError;
+
+/// How long a writer waits for another process to finish its own write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Attempts to open the file while other processes are making it.
+const OPEN_ATTEMPTS: u32 = 50;
+
+/// SQLite's primary result codes, https://sqlite.org/rescode.html
+mod code {
+    pub(super) const BUSY: u32 = 5;
+    pub(super) const LOCKED: u32 = 6;
+    pub(super) const READONLY: u32 = 8;
+    pub(super) const CORRUPT: u32 = 11;
+    pub(super) const FULL: u32 = 13;
+    pub(super) const CANTOPEN: u32 = 14;
+    pub(super) const NOTADB: u32 = 26;
+}
+
+/// Everything that the file holds.
+const TABLES: &[&str] = &["CREATE TABLE IF NOT EXISTS tables (
+        schema_name TEXT NOT NULL, table_name TEXT NOT NULL, location TEXT NOT NULL,
+        format TEXT NOT NULL, registered_at TEXT NOT NULL,
+        PRIMARY KEY (schema_name, table_name)) STRICT"];
+
+/// The open file.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveState {
+    pool: SqlitePool,
+    path: PathBuf,
+}
+
+impl LiveState {
+    /// Opens the file, making it and its folder when they are absent.
+    pub(crate) async fn open(path: &Path) -> Result<Self, CatalogError> {
+        if let Some(folder) = path.parent()
+            && !folder.as_os_str().is_empty()
+        {
+            tokio::fs::create_dir_all(folder).await.map_err(|error| {
+                let why = match error.kind() {
+                    ErrorKind::PermissionDenied => ": it is not permitted".to_owned(),
+                    ErrorKind::ReadOnlyFilesystem => ": the file system is read only".to_owned(),
+                    ErrorKind::StorageFull => ": the disk is full".to_owned(),
+                    ErrorKind::NotADirectory | ErrorKind::AlreadyExists => {
+                        ": there is a file in its place".to_owned()
+                    }
+                    _ => String::new(),
+                };
+                CatalogError::failed(
+                    format!(
+                        "cannot make the catalog's folder `{}`{why}",
+                        folder.display()
+                    ),
+                    error,
+                )
+            })?;
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT);
+        let mut attempt = 0;
+        let pool = loop {
+            attempt += 1;
+            let opened = SqlitePoolOptions::new()
+                .max_connections(4)
+                .acquire_timeout(BUSY_TIMEOUT)
+                .connect_with(options.clone())
+                .await;
+            match opened {
+                Ok(pool) => break pool,
+                // The change to WAL mode does not wait for others as statements do.
+                Err(error)
+                    if attempt < OPEN_ATTEMPTS
+                        && matches!(primary_code(&error), Some(code::BUSY | code::LOCKED)) =>
+                {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => return Err(failed(path, "open", error)),
+            }
+        };
+        let state = Self {
+            pool,
+            path: path.to_owned(),
+        };
+        let mut transaction = state.write("make the tables of").await?;
+        for table in TABLES {
+            sqlx::query(*table)
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| state.failed("make the tables of", error))?;
+        }
+        transaction
+            .commit()
+            .await
+            .map_err(|error| state.failed("make the tables of", error))?;
+        Ok(state)
+    }
+
+    /// Connections for reading.
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// A transaction that holds the write lock from its start, so that it cannot fail half way for lack of it.
+    pub(crate) async fn write(
+        &self,
+        doing: &str,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Sqlite>, CatalogError> {
+        self.pool
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(|error| self.failed(doing, error))
+    }
+
+    /// The error of a statement, naming the file.
+    pub(crate) fn failed(&self, doing: &str, error: sqlx::Error) -> CatalogError {
+        failed(&self.path, doing, error)
+    }
+}
+
+fn failed(path: &Path, doing: &str, error: sqlx::Error) -> CatalogError {
+    let why = match primary_code(&error) {
+        Some(code::BUSY | code::LOCKED) => ": another process holds it",
+        Some(code::READONLY) => ": it is read only",
+        Some(code::FULL) => ": the disk is full",
+        Some(code::CANTOPEN) => ": it cannot be made or opened there",
+        Some(code::NOTADB | code::CORRUPT) => ": it is not a Lakegate catalog",
+        _ => "",
+    };
+    CatalogError::failed(
+        format!("cannot {doing} the catalog file `{}`{why}", path.display()),
+        error,
+    )
+}
+
+/// The low byte of SQLite's extended code.
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
+    Some(extended & 0xff)
+}

@@ -1,0 +1,3 @@
+//! Kinds of registries, one file each.
+
+pub(crate) mod embedded;
