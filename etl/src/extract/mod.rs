@@ -1,4 +1,6 @@
 //! Extractors: raw files and tables as views.
+//!
+//! One format is one file beside this one, and one arm in each function here.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,61 +8,386 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use lakegate_catalog::{Catalog, TableName};
-use lakegate_rules::yaml::Span;
+use lakegate_rules::yaml::{Fields, Node, Problems, Span};
+use sha2::{Digest, Sha256};
 
+use crate::files::{self, FileOptions, SourceFile};
 use crate::input_error::InputError;
+use csv::{CsvOptions, CsvReader};
+use delta::DeltaSource;
+use json_lines::{JsonLinesOptions, JsonLinesReader};
+use parquet::ParquetTable;
+use settings::PathText;
+use text_table::{RowReader, TextTable, text_schema};
+
+mod csv;
+mod delta;
+mod json_lines;
+mod parquet;
+mod settings;
+pub(crate) mod text_table;
+
+/// What `format:` can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Csv,
+    JsonLines,
+    Parquet,
+    Delta,
+}
+
+const FORMATS: &[(&str, Format)] = &[
+    ("csv", Format::Csv),
+    ("json_lines", Format::JsonLines),
+    ("parquet", Format::Parquet),
+    ("delta", Format::Delta),
+];
 
 /// An `extract:` stage as it is written; nothing has been opened.
 #[derive(Debug, Clone)]
 pub struct ExtractSpec {
-    span: Span,
+    source: Source,
+}
+
+#[derive(Debug, Clone)]
+enum Source {
+    Files {
+        paths: Vec<PathText>,
+        options: FileOptions,
+        format: FileFormat,
+    },
+    Delta(DeltaSource),
+}
+
+#[derive(Debug, Clone)]
+enum FileFormat {
+    Csv(CsvOptions),
+    JsonLines(JsonLinesOptions),
+    Parquet,
 }
 
 impl ExtractSpec {
+    /// Reads the map under `extract:`.
+    pub fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+        let before = problems.len();
+        let format = Self::format(node, problems)?;
+        let known: Vec<&str> = match format {
+            Format::Csv => [
+                settings::FILE_KEYS,
+                settings::PACKING_KEYS,
+                csv::options::KEYS,
+            ]
+            .concat(),
+            Format::JsonLines => [
+                settings::FILE_KEYS,
+                settings::PACKING_KEYS,
+                json_lines::KEYS,
+            ]
+            .concat(),
+            Format::Parquet => settings::FILE_KEYS.to_vec(),
+            Format::Delta => [&["format"], delta::KEYS].concat(),
+        };
+        let fields = Fields::new(node, "`extract`", &known, problems);
+        let source = if format == Format::Delta {
+            DeltaSource::parse(&fields, problems).map(Source::Delta)
+        } else {
+            fields.require(&["path"], problems);
+            let paths = PathText::list(&fields, problems);
+            let (format, options) = match format {
+                Format::Csv => {
+                    let format = FileFormat::Csv(CsvOptions::parse(&fields, problems));
+                    (format, settings::file_options(&fields, problems))
+                }
+                Format::JsonLines => {
+                    let format = FileFormat::JsonLines(JsonLinesOptions::parse(&fields, problems));
+                    (format, settings::file_options(&fields, problems))
+                }
+                Format::Parquet | Format::Delta => (FileFormat::Parquet, FileOptions::unpacked()),
+            };
+            Some(Source::Files {
+                paths,
+                options,
+                format,
+            })
+        };
+        (problems.len() == before).then_some(Self { source: source? })
+    }
+
+    /// The format, which decides what other keys there are.
+    fn format(node: &Node, problems: &mut Problems) -> Option<Format> {
+        let entries = node.map("`extract`", problems)?;
+        match entries.iter().find(|entry| entry.key == "format") {
+            Some(entry) => entry.value.choice("`format`", FORMATS, problems),
+            None if entries.iter().any(|entry| entry.key == "table") => Some(Format::Delta),
+            None => {
+                let names: Vec<String> = FORMATS
+                    .iter()
+                    .map(|(name, _)| format!("`{name}`"))
+                    .collect();
+                let problem = node.problem("`extract` needs the key `format`");
+                let hint = format!("one of {}", names.join(", "));
+                problems.push(problem.with_hint(hint));
+                None
+            }
+        }
+    }
+
     /// Names of the parameters that the paths use, with their places.
     pub fn parameters(&self) -> Vec<(String, Span)> {
-        Vec::new()
+        let Source::Files { paths, .. } = &self.source else {
+            return Vec::new();
+        };
+        let mut parameters = Vec::new();
+        for path in paths {
+            parameters.extend(path.parameters().map(|name| (name.to_owned(), path.span)));
+        }
+        parameters
     }
 
     /// The catalog table that is read, when the stage names one.
     pub fn table(&self) -> Option<(&TableName, Span)> {
-        None
+        match &self.source {
+            Source::Delta(delta) => Some((&delta.table, delta.span)),
+            Source::Files { .. } => None,
+        }
+    }
+
+    /// The columns, when they can be known without any file.
+    pub fn declared_schema(&self) -> Option<SchemaRef> {
+        let Source::Files { format, .. } = &self.source else {
+            return None;
+        };
+        match format {
+            FileFormat::Csv(options) => {
+                let columns = options.columns.as_deref()?;
+                Some(text_schema(columns, options.has_source_columns))
+            }
+            FileFormat::JsonLines(options) => {
+                let columns = options.columns.as_deref()?;
+                Some(text_schema(columns, options.has_source_columns))
+            }
+            FileFormat::Parquet => None,
+        }
     }
 
     /// Puts parameters into the paths and finds the files; `root` is the project folder.
+    ///
+    /// Several paths give each file once. Opens archives to list their members.
     pub fn resolve(
         &self,
-        _root: &Path,
-        _parameters: &dyn Fn(&str) -> Option<String>,
+        root: &Path,
+        parameters: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ResolvedExtract, InputError> {
-        Err(InputError::invalid("extract is not built").at(self.span))
+        let source = match &self.source {
+            Source::Delta(delta) => ResolvedSource::Delta(delta.clone()),
+            Source::Files {
+                paths,
+                options,
+                format,
+            } => {
+                let mut found: Vec<SourceFile> = Vec::new();
+                for path in paths {
+                    let text = path.resolve(parameters)?;
+                    let files = files::find(root, &text, options);
+                    for file in files.map_err(|error| error.at(path.span))? {
+                        if !found.contains(&file) {
+                            found.push(file);
+                        }
+                    }
+                }
+                ResolvedSource::Files {
+                    files: found.into(),
+                    options: Arc::new(options.clone()),
+                    format: format.clone(),
+                    span: paths.first().map(|path| path.span).unwrap_or_default(),
+                }
+            }
+        };
+        Ok(ResolvedExtract { source })
     }
 }
 
 /// An extract whose files are known.
 #[derive(Debug, Clone)]
 pub struct ResolvedExtract {
-    schema: SchemaRef,
+    source: ResolvedSource,
+}
+
+#[derive(Debug, Clone)]
+enum ResolvedSource {
+    Files {
+        files: Arc<[SourceFile]>,
+        options: Arc<FileOptions>,
+        format: FileFormat,
+        span: Span,
+    },
+    Delta(DeltaSource),
 }
 
 impl ResolvedExtract {
+    /// The files that are read; members of archives each for themselves.
+    pub fn files(&self) -> &[SourceFile] {
+        match &self.source {
+            ResolvedSource::Files { files, .. } => files,
+            ResolvedSource::Delta(_) => &[],
+        }
+    }
+
     /// Bytes of all files as they are stored; none when the source is a table.
     pub fn bytes(&self) -> Option<u64> {
-        None
+        match &self.source {
+            ResolvedSource::Files { files, .. } => {
+                Some(files.iter().map(SourceFile::stored_bytes).sum())
+            }
+            ResolvedSource::Delta(_) => None,
+        }
     }
 
     /// SHA-256 over the content and the options: what makes two batches the same.
-    pub async fn digest(&self, _catalog: &Catalog) -> Result<String, InputError> {
-        Err(InputError::invalid("extract is not built"))
+    ///
+    /// Names and order of the files do not matter, unless the view has the names in it.
+    pub async fn digest(&self, catalog: &Catalog) -> Result<String, InputError> {
+        let mut hash = Sha256::new();
+        match &self.source {
+            ResolvedSource::Delta(delta) => {
+                let snapshot = delta.snapshot(catalog).await?;
+                let version = snapshot.version;
+                hash.update(format!("delta {} {version}", snapshot.table_id));
+            }
+            ResolvedSource::Files {
+                files,
+                options,
+                format,
+                span,
+            } => {
+                let content = Arc::clone(files);
+                let content = blocking(move || files::content_sha256(&content)).await;
+                hash.update(content.map_err(|error| error.at(*span))?);
+                hash.update(format.identity(options)?);
+                if format.has_source_columns() {
+                    for file in files.iter() {
+                        hash.update([0]);
+                        hash.update(file.name());
+                    }
+                }
+            }
+        }
+        Ok(hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 
     /// The columns, reading no more than the headers.
-    pub async fn schema(&self, _catalog: &Catalog) -> Result<SchemaRef, InputError> {
-        Ok(Arc::clone(&self.schema))
+    pub async fn schema(&self, catalog: &Catalog) -> Result<SchemaRef, InputError> {
+        let (files, options, format, span) = match &self.source {
+            ResolvedSource::Delta(delta) => {
+                return Ok(Arc::clone(&delta.snapshot(catalog).await?.schema));
+            }
+            ResolvedSource::Files {
+                files,
+                options,
+                format,
+                span,
+            } => (files, options, format, *span),
+        };
+        let (files, options, format) = (Arc::clone(files), Arc::clone(options), format.clone());
+        let schema = blocking(move || match format.columns(&files, &options)? {
+            Some(columns) => Ok(text_schema(&columns, format.has_source_columns())),
+            None => parquet::schema(&files),
+        });
+        schema.await.map_err(|error| error.at(span))
     }
 
-    /// The rows, as a table that streams in bounded memory.
-    pub async fn provider(&self, _catalog: &Catalog) -> Result<Arc<dyn TableProvider>, InputError> {
-        Err(InputError::invalid("extract is not built"))
+    /// The rows, as a table that streams in bounded memory. Each scan reads the files again.
+    pub async fn provider(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>, InputError> {
+        let (files, options, format, span) = match &self.source {
+            ResolvedSource::Delta(delta) => {
+                let snapshot = delta.snapshot(catalog).await?;
+                let provider = snapshot.scan();
+                return provider.map_err(|error| delta::from_catalog(error).at(delta.span));
+            }
+            ResolvedSource::Files {
+                files,
+                options,
+                format,
+                span,
+            } => (files, options, format, *span),
+        };
+        let (files, options, format) = (Arc::clone(files), Arc::clone(options), format.clone());
+        let provider = blocking(move || format.provider(files, options));
+        provider.await.map_err(|error| error.at(span))
     }
 }
+
+impl FileFormat {
+    fn has_source_columns(&self) -> bool {
+        match self {
+            Self::Csv(options) => options.has_source_columns,
+            Self::JsonLines(options) => options.has_source_columns,
+            Self::Parquet => false,
+        }
+    }
+
+    /// The format and its options as text; equal texts read equal files into equal rows.
+    fn identity(&self, files: &FileOptions) -> Result<String, InputError> {
+        let options = match self {
+            Self::Csv(options) => serde_json::to_string(&("csv", options, files)),
+            Self::JsonLines(options) => serde_json::to_string(&("json_lines", options, files)),
+            Self::Parquet => serde_json::to_string("parquet"),
+        };
+        options.map_err(|error| InputError::failed("the options cannot be written as JSON", error))
+    }
+
+    /// Names of the text columns; none when the files have typed ones.
+    fn columns(
+        &self,
+        files: &[SourceFile],
+        options: &FileOptions,
+    ) -> Result<Option<Arc<[String]>>, InputError> {
+        match self {
+            Self::Csv(csv) => csv::columns(csv, files.first(), options).map(Some),
+            Self::JsonLines(json) => json_lines::columns(json, files.first(), options).map(Some),
+            Self::Parquet => Ok(None),
+        }
+    }
+
+    fn provider(
+        self,
+        files: Arc<[SourceFile]>,
+        options: Arc<FileOptions>,
+    ) -> Result<Arc<dyn TableProvider>, InputError> {
+        let Some(columns) = self.columns(&files, &options)? else {
+            let schema = parquet::schema(&files)?;
+            return Ok(Arc::new(ParquetTable::new(schema, &files)?));
+        };
+        let has_location = self.has_source_columns();
+        let reader: Arc<dyn RowReader> = match self {
+            Self::Csv(options) => Arc::new(CsvReader {
+                options,
+                columns: Arc::clone(&columns),
+            }),
+            Self::JsonLines(options) => Arc::new(JsonLinesReader {
+                options,
+                columns: Arc::clone(&columns),
+            }),
+            Self::Parquet => return Err(InputError::invalid("Parquet has no text columns")),
+        };
+        let table = TextTable::new(columns, reader, files, options, has_location);
+        Ok(Arc::new(table))
+    }
+}
+
+/// Runs what waits for the disk where it holds nobody up.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InputError> + Send + 'static,
+) -> Result<T, InputError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(InputError::failed("reading was stopped", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
