@@ -2,23 +2,35 @@
 //!
 //! The only crate that names Delta Lake. A commit reaches a table only through the gate ([`gate`]).
 
+/// A point at which the fault tests stop the process. Nothing without the feature `failpoints`.
+macro_rules! failpoint {
+    ($name:literal) => {
+        fail::fail_point!($name, |_| std::process::abort())
+    };
+}
+pub(crate) use failpoint;
+
+mod attach;
 mod cache;
 mod catalog;
 mod error;
 pub mod gate;
 mod history;
 mod live_state;
+mod maintenance;
 mod name;
 mod registries;
 mod registry;
 mod scan;
 mod snapshot;
 mod stats;
+mod table;
 mod write;
 
 pub use catalog::{At, Catalog, CatalogOptions, CommitRecord};
 pub use error::{CatalogError, Refusal};
 pub use gate::{Candidate, Judge, JudgeError, RulesText, Ruling};
+pub use maintenance::{Optimized, Vacuumed};
 pub use name::{DEFAULT_SCHEMA, SYSTEM_SCHEMA, TableName};
 pub use registry::{Registry, TableEntry, TableFormat};
 pub use snapshot::{DataFile, TableSnapshot};

@@ -1,13 +1,18 @@
 //! Writing to a table: what, how, and on whose behalf.
 
+mod columns;
+mod merge;
+mod run;
+
+pub(crate) use run::writer_properties;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionContext;
 
-use crate::{Catalog, CatalogError, RulesText, TableName};
+use crate::{RulesText, TableName};
 
 /// One write to one table.
 #[derive(Debug, Clone)]
@@ -152,15 +157,4 @@ pub enum WriteOutcome {
     Committed,
     /// The batch had been committed before; nothing was changed.
     AlreadyDone,
-}
-
-impl Catalog {
-    /// Writes to a table through the gate.
-    pub async fn write(
-        &self,
-        _session: &SessionContext,
-        _write: Write,
-    ) -> Result<Written, CatalogError> {
-        Err(CatalogError::Bug("write is not built".into()))
-    }
 }

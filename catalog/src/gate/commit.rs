@@ -1,0 +1,139 @@
+//! A commit on its way to the log: its actions, and the few lines that the gate edits.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use deltalake::kernel::{Add, Remove, StructType};
+use serde_json::{Map, Value};
+
+use crate::CatalogError;
+
+/// Table property that holds the hash of the attached rules.
+pub(crate) const RULES_PROPERTY: &str = "lakegate.rules";
+
+/// The actions of one commit, one JSON object a line, as Delta writes them.
+#[derive(Debug, Clone)]
+pub(super) struct Commit {
+    lines: Vec<Map<String, Value>>,
+    pub(super) adds: Vec<Add>,
+    pub(super) removes: Vec<Remove>,
+}
+
+/// What a `metaData` action says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TableMetadata {
+    pub(super) table_id: String,
+    pub(super) schema: SchemaRef,
+    pub(super) partition_columns: Vec<String>,
+    pub(super) properties: BTreeMap<String, String>,
+}
+
+impl Commit {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, CatalogError> {
+        let mut commit = Self { lines: Vec::new(), adds: Vec::new(), removes: Vec::new() };
+        for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+            let object: Map<String, Value> = serde_json::from_slice(line).map_err(unreadable)?;
+            if let Some(add) = object.get("add") {
+                commit.adds.push(Add::deserialize_value(add)?);
+            } else if let Some(remove) = object.get("remove") {
+                commit.removes.push(Remove::deserialize_value(remove)?);
+            }
+            commit.lines.push(object);
+        }
+        Ok(commit)
+    }
+
+    /// The operation's name, for example `WRITE`.
+    pub(super) fn operation(&self) -> &str {
+        self.action("commitInfo").and_then(|info| info.get("operation")).and_then(Value::as_str).unwrap_or("UNKNOWN")
+    }
+
+    /// Whether a row may come or go. `rearranged` says that Lakegate itself only moved rows between files.
+    pub(super) fn changes_rows(&self, rearranged: bool) -> bool {
+        if rearranged {
+            return self.adds.iter().any(|a| a.data_change) || self.removes.iter().any(|r| r.data_change);
+        }
+        !self.adds.is_empty() || !self.removes.is_empty()
+    }
+
+    /// The `metaData` action, when the commit has one.
+    pub(super) fn metadata(&self) -> Result<Option<TableMetadata>, CatalogError> {
+        let Some(object) = self.action("metaData") else { return Ok(None) };
+        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let schema: StructType = serde_json::from_str(&text("schemaString")).map_err(unreadable)?;
+        let schema: Schema = (&schema)
+            .try_into_arrow()
+            .map_err(|e| CatalogError::failed("the commit's schema has no Arrow form", e))?;
+        let partition_columns = object
+            .get("partitionColumns")
+            .and_then(Value::as_array)
+            .map(|columns| columns.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .unwrap_or_default();
+        let properties = object
+            .get("configuration")
+            .and_then(Value::as_object)
+            .map(|c| c.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+            .unwrap_or_default();
+        Ok(Some(TableMetadata { table_id: text("id"), schema: schema.into(), partition_columns, properties }))
+    }
+
+    /// Sets one table property. `base` is the table's `metaData` as it is, for a commit that has none of its own.
+    pub(super) fn set_property(&mut self, base: Option<Value>, key: &str, value: &str) -> Result<(), CatalogError> {
+        if self.action("metaData").is_none() {
+            let Some(metadata) = base else {
+                return Err(CatalogError::Bug("a first commit without metaData reached the gate".into()));
+            };
+            self.lines.push(Map::from_iter([("metaData".to_owned(), metadata)]));
+        }
+        for line in &mut self.lines {
+            if let Some(Value::Object(metadata)) = line.get_mut("metaData") {
+                let configuration = metadata.entry("configuration").or_insert_with(|| Value::Object(Map::new()));
+                if let Value::Object(configuration) = configuration {
+                    configuration.insert(key.to_owned(), Value::String(value.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `commitInfo.lakegate`.
+    pub(super) fn stamp(&mut self, lakegate: Map<String, Value>) {
+        for line in &mut self.lines {
+            if let Some(Value::Object(info)) = line.get_mut("commitInfo") {
+                info.insert("lakegate".to_owned(), Value::Object(lakegate));
+                return;
+            }
+        }
+        let info = Map::from_iter([("lakegate".to_owned(), Value::Object(lakegate))]);
+        self.lines.insert(0, Map::from_iter([("commitInfo".to_owned(), Value::Object(info))]));
+    }
+
+    /// The token that a gate stamped into the commit.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.action("commitInfo")?.get("lakegate")?.get("token")?.as_str()
+    }
+
+    pub(super) fn to_bytes(&self) -> Result<Bytes, CatalogError> {
+        let lines: Result<Vec<String>, _> = self.lines.iter().map(serde_json::to_string).collect();
+        Ok(Bytes::from(lines.map_err(unreadable)?.join("\n")))
+    }
+
+    fn action(&self, kind: &str) -> Option<&Map<String, Value>> {
+        self.lines.iter().find_map(|line| line.get(kind)).and_then(Value::as_object)
+    }
+}
+
+trait DeserializeValue: serde::de::DeserializeOwned {
+    fn deserialize_value(value: &Value) -> Result<Self, CatalogError> {
+        serde_json::from_value(value.clone()).map_err(unreadable)
+    }
+}
+
+impl DeserializeValue for Add {}
+impl DeserializeValue for Remove {}
+
+fn unreadable(source: serde_json::Error) -> CatalogError {
+    CatalogError::failed("a commit is not readable as Delta's JSON", source)
+}

@@ -1,0 +1,267 @@
+//! Looks after tables: rules and waivers, vacuum, optimize, restore, deleting and updating rows.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake::operations::optimize::OptimizeType;
+use deltalake::operations::vacuum::VacuumMode;
+use deltalake::protocol::DeltaOperation;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::gate::{RULES_PROPERTY, Trust};
+use crate::table::GatedTable;
+use crate::write::writer_properties;
+use crate::{At, Catalog, CatalogError, RulesText, TableName, WriteContext, WriteOutcome, Written, attach};
+
+/// What `vacuum` did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vacuumed {
+    /// True when nothing was deleted.
+    pub dry_run: bool,
+    /// Files that no version within the retention needs, inside the table's folder.
+    pub files: Vec<String>,
+}
+
+/// What `optimize` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Optimized {
+    /// The version that is live.
+    pub version: i64,
+    /// Files written.
+    pub files_added: u64,
+    /// Files that were put together into them.
+    pub files_removed: u64,
+}
+
+impl Catalog {
+    /// Attaches rules to a table, after judging its current version by them.
+    ///
+    /// Rules that are attached already are not attached again.
+    ///
+    /// # Errors
+    /// [`CatalogError::Refused`] when the current version fails them; [`CatalogError::Invalid`] for a table that is not
+    /// Delta, which has no commit to gate.
+    pub async fn apply_rules(&self, name: &TableName, rules: RulesText) -> Result<Written, CatalogError> {
+        let properties = HashMap::from([(RULES_PROPERTY.to_owned(), rules.sha256.clone())]);
+        let context = WriteContext { attach: Some(rules.clone()), ..WriteContext::default() };
+        let table = self.open_existing(name, context, Trust::default()).await?;
+        if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
+            return self.describe(&table, WriteOutcome::AlreadyDone);
+        }
+        let state = table.table.snapshot().map_err(|e| table_failed(&table, e))?.clone();
+        let commit = CommitBuilder::default()
+            .build(
+                Some(&state as &dyn TableReference),
+                table.table.log_store(),
+                DeltaOperation::SetTableProperties { properties },
+            )
+            .await
+            .map(|commit| {
+                let mut written = table.table.clone();
+                written.state = Some(commit.snapshot());
+                written
+            });
+        let table = self.conclude(table, commit).await?;
+        self.adopt(&table)?;
+        self.describe(&table, WriteOutcome::Committed)
+    }
+
+    /// The rules attached to a table; none when it has none.
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`] when the kept text is not the one that was attached.
+    pub async fn attached_rules(&self, name: &TableName) -> Result<Option<RulesText>, CatalogError> {
+        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        match table.columns()?.rules_sha256() {
+            Some(sha256) => {
+                Ok(Some(attach::load_rules(&table.table.log_store(), &name.to_string(), sha256).await?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps a waiver with a table; the gate reads it at every commit.
+    ///
+    /// # Errors
+    /// [`CatalogError::Failed`] when the table's folder cannot be written.
+    pub async fn waive(&self, name: &TableName, waiver: &Value) -> Result<(), CatalogError> {
+        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        attach::store_waiver(&table.table.log_store(), &name.to_string(), waiver).await
+    }
+
+    /// All waivers of a table, expired ones too.
+    ///
+    /// # Errors
+    /// [`CatalogError::Failed`] when the table's folder cannot be read.
+    pub async fn waivers(&self, name: &TableName) -> Result<Vec<Value>, CatalogError> {
+        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        attach::load_waivers(&table.table.log_store(), &name.to_string()).await
+    }
+
+    /// Deletes data files that no version of the last `retention` needs, those of refused and dead writes among them.
+    ///
+    /// A retention shorter than the longest write or query takes files away from under it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Failed`] when files cannot be listed or deleted.
+    pub async fn vacuum(
+        &self,
+        name: &TableName,
+        retention: std::time::Duration,
+        dry_run: bool,
+    ) -> Result<Vacuumed, CatalogError> {
+        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let retention = chrono::Duration::from_std(retention).map_err(|_| {
+            CatalogError::invalid(format!("the retention for `{name}` is too long"), Some("a year is `365d`".to_owned()))
+        })?;
+        let result = table
+            .table
+            .clone()
+            .vacuum()
+            .with_mode(VacuumMode::Full)
+            .with_retention_period(retention)
+            .with_enforce_retention_duration(false)
+            .with_dry_run(dry_run)
+            .await;
+        let (result, files) = match result {
+            Ok((written, metrics)) => (Ok(written), metrics.files_deleted),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let table = self.conclude(table, result).await?;
+        self.adopt(&table)?;
+        Ok(Vacuumed { dry_run, files })
+    }
+
+    /// Puts small files together, or orders rows along a Z-order curve. Rows do not change, so the gate does not judge.
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`] for a Z-order column that the table lacks; [`CatalogError::Conflict`] when other writers
+    /// removed the files at the same time.
+    pub async fn optimize(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        z_order: &[String],
+        target_bytes: Option<u64>,
+    ) -> Result<Optimized, CatalogError> {
+        let trust = Trust { rearranges: true, writes_its_files: true };
+        let table = self.open_existing(name, WriteContext::default(), trust).await?;
+        let columns = table.columns()?;
+        for column in z_order {
+            if columns.schema.field_with_name(column).is_err() {
+                return Err(CatalogError::invalid(
+                    format!("`{name}` cannot be ordered by `{column}`: it has no such column"),
+                    Some(format!("`lakegate catalog show {name}` lists its columns")),
+                ));
+            }
+        }
+        let kind =
+            if z_order.is_empty() { OptimizeType::Compact } else { OptimizeType::ZOrder(z_order.to_vec()) };
+        let mut builder = table
+            .table
+            .clone()
+            .optimize()
+            .with_type(kind)
+            .with_session_state(Arc::new(session.state()))
+            .with_writer_properties(writer_properties());
+        if let Some(bytes) = target_bytes.and_then(NonZeroU64::new) {
+            builder = builder.with_target_size(bytes);
+        }
+        let (result, added, removed) = match builder.await {
+            Ok((written, metrics)) => (Ok(written), metrics.num_files_added, metrics.num_files_removed),
+            Err(error) => (Err(error), 0, 0),
+        };
+        let table = self.conclude(table, result).await?;
+        let snapshot = self.adopt(&table)?;
+        Ok(Optimized { version: snapshot.version, files_added: added, files_removed: removed })
+    }
+
+    /// Makes an earlier version the newest again, by a commit that the gate judges. The rules stay attached.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the version or one of its files is gone; [`CatalogError::Refused`] when that
+    /// version fails the rules.
+    pub async fn restore(&self, name: &TableName, at: At) -> Result<Written, CatalogError> {
+        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let target = self.snapshot(name, at).await?.version;
+        if target >= table.version() {
+            return Err(CatalogError::invalid(
+                format!("`{name}` is at version {}, which is not after version {target}", table.version()),
+                Some(format!("`lakegate catalog history {name}` lists the versions")),
+            ));
+        }
+        let version = u64::try_from(target).map_err(|_| CatalogError::Bug(format!("version {target} of `{name}`")))?;
+        let result = table.table.clone().restore().with_version_to_restore(version).await.map(|(table, _)| table);
+        let table = self.conclude(table, result).await?;
+        self.adopt(&table)?;
+        self.describe(&table, WriteOutcome::Committed)
+    }
+
+    /// Deletes the rows for which a SQL predicate is true.
+    ///
+    /// # Errors
+    /// [`CatalogError::Refused`] when what is left fails the rules.
+    pub async fn delete_rows(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        predicate: &str,
+        context: WriteContext,
+    ) -> Result<Written, CatalogError> {
+        let trust = Trust { writes_its_files: true, ..Trust::default() };
+        let table = self.open_existing(name, context, trust).await?;
+        let result = table
+            .table
+            .clone()
+            .delete()
+            .with_predicate(predicate)
+            .with_session_state(Arc::new(session.state()))
+            .with_writer_properties(writer_properties())
+            .with_commit_properties(CommitProperties::default())
+            .await
+            .map(|(table, _)| table);
+        let table = self.conclude(table, result).await?;
+        self.adopt(&table)?;
+        self.describe(&table, WriteOutcome::Committed)
+    }
+
+    /// Sets columns to SQL expressions in the rows for which a predicate is true; in all rows when there is none.
+    ///
+    /// # Errors
+    /// [`CatalogError::Refused`] when the changed version fails the rules.
+    pub async fn update_rows(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        predicate: Option<&str>,
+        assignments: &[(String, String)],
+        context: WriteContext,
+    ) -> Result<Written, CatalogError> {
+        let trust = Trust { writes_its_files: true, ..Trust::default() };
+        let table = self.open_existing(name, context, trust).await?;
+        let mut builder = table
+            .table
+            .clone()
+            .update()
+            .with_session_state(Arc::new(session.state()))
+            .with_writer_properties(writer_properties());
+        if let Some(predicate) = predicate {
+            builder = builder.with_predicate(predicate);
+        }
+        for (column, sql) in assignments {
+            builder = builder.with_update(datafusion::common::Column::from_name(column), sql.as_str());
+        }
+        let result = builder.await.map(|(table, _)| table);
+        let table = self.conclude(table, result).await?;
+        self.adopt(&table)?;
+        self.describe(&table, WriteOutcome::Committed)
+    }
+}
+
+fn table_failed(table: &GatedTable, error: deltalake::DeltaTableError) -> CatalogError {
+    table.failed(error)
+}
