@@ -25,8 +25,8 @@ pub(crate) async fn store_rules(
     rules: &RulesText,
 ) -> Result<bool, CatalogError> {
     let bytes = bytes::Bytes::from(rules.text.as_bytes().to_vec());
-    let put = log_store.object_store(None).put_opts(&rules_path(&rules.sha256), bytes.into(), PutMode::Create.into());
-    match put.await {
+    let store = log_store.object_store(None);
+    match store.put_opts(&rules_path(&rules.sha256), bytes.into(), PutMode::Create.into()).await {
         Ok(_) => Ok(true),
         Err(StoreError::AlreadyExists { .. }) => Ok(false),
         Err(error) => Err(CatalogError::failed(format!("the rules of `{table}` cannot be kept in its folder"), error)),

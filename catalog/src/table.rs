@@ -138,10 +138,9 @@ impl GatedTable {
                 message: format!("another writer made version {version} of `{name}` at the same time"),
                 source: None,
             },
-            DeltaTableError::InvalidData { violations } => CatalogError::invalid(
-                format!("the rows do not fit `{name}`: {}", violations.join("; ")),
-                None,
-            ),
+            DeltaTableError::InvalidData { message } => {
+                CatalogError::invalid(format!("the rows do not fit `{name}`: {message}"), None)
+            }
             other => CatalogError::failed(format!("writing to `{name}` failed: {}", root_cause(&other)), other),
         }
     }
