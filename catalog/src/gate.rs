@@ -6,6 +6,8 @@
 
 mod commit;
 mod log_store;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
