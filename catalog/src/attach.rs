@@ -26,30 +26,64 @@ pub(crate) async fn store_rules(
 ) -> Result<bool, CatalogError> {
     let bytes = bytes::Bytes::from(rules.text.as_bytes().to_vec());
     let store = log_store.object_store(None);
-    match store.put_opts(&rules_path(&rules.sha256), bytes.into(), PutMode::Create.into()).await {
+    match store
+        .put_opts(
+            &rules_path(&rules.sha256),
+            bytes.into(),
+            PutMode::Create.into(),
+        )
+        .await
+    {
         Ok(_) => Ok(true),
         Err(StoreError::AlreadyExists { .. }) => Ok(false),
-        Err(error) => Err(CatalogError::failed(format!("the rules of `{table}` cannot be kept in its folder"), error)),
+        Err(error) => Err(CatalogError::failed(
+            format!("the rules of `{table}` cannot be kept in its folder"),
+            error,
+        )),
     }
 }
 
 /// Takes away the text of rules that never became attached.
 pub(crate) async fn forget_rules(log_store: &LogStoreRef, sha256: &str) {
-    if let Err(error) = log_store.object_store(None).delete(&rules_path(sha256)).await {
+    if let Err(error) = log_store
+        .object_store(None)
+        .delete(&rules_path(sha256))
+        .await
+    {
         warn!(%sha256, %error, "the text of unattached rules is left behind");
     }
 }
 
 /// Reads the attached rules, and makes sure that they are the ones that were attached.
-pub(crate) async fn load_rules(log_store: &LogStoreRef, table: &str, sha256: &str) -> Result<RulesText, CatalogError> {
+pub(crate) async fn load_rules(
+    log_store: &LogStoreRef,
+    table: &str,
+    sha256: &str,
+) -> Result<RulesText, CatalogError> {
     let path = rules_path(sha256);
-    let unreadable = |source| CatalogError::failed(format!("the rules of `{table}` cannot be read from {path}"), source);
-    let bytes = log_store.object_store(None).get(&path).await.map_err(unreadable)?.bytes().await.map_err(unreadable)?;
+    let unreadable = |source| {
+        CatalogError::failed(
+            format!("the rules of `{table}` cannot be read from {path}"),
+            source,
+        )
+    };
+    let bytes = log_store
+        .object_store(None)
+        .get(&path)
+        .await
+        .map_err(unreadable)?
+        .bytes()
+        .await
+        .map_err(unreadable)?;
     let text = String::from_utf8(bytes.to_vec()).map_err(|_| damaged(table, &path))?;
     if hash(&text) != sha256 {
         return Err(damaged(table, &path));
     }
-    Ok(RulesText { file: path.to_string(), text: text.into(), sha256: sha256.to_owned() })
+    Ok(RulesText {
+        file: path.to_string(),
+        text: text.into(),
+        sha256: sha256.to_owned(),
+    })
 }
 
 fn damaged(table: &str, path: &Path) -> CatalogError {
@@ -60,9 +94,13 @@ fn damaged(table: &str, path: &Path) -> CatalogError {
 }
 
 /// All waivers of a table, as JSON.
-pub(crate) async fn load_waivers(log_store: &LogStoreRef, table: &str) -> Result<Vec<Value>, CatalogError> {
+pub(crate) async fn load_waivers(
+    log_store: &LogStoreRef,
+    table: &str,
+) -> Result<Vec<Value>, CatalogError> {
     let store = log_store.object_store(None);
-    let unreadable = |source| CatalogError::failed(format!("the waivers of `{table}` cannot be read"), source);
+    let unreadable =
+        |source| CatalogError::failed(format!("the waivers of `{table}` cannot be read"), source);
     let folder = Path::from_iter(["_lakegate", "waivers"]);
     let files: Vec<_> = match store.list(Some(&folder)).try_collect().await {
         Ok(files) => files,
@@ -71,29 +109,53 @@ pub(crate) async fn load_waivers(log_store: &LogStoreRef, table: &str) -> Result
     };
     let mut waivers = Vec::with_capacity(files.len());
     for file in files {
-        let bytes = store.get(&file.location).await.map_err(unreadable)?.bytes().await.map_err(unreadable)?;
+        let bytes = store
+            .get(&file.location)
+            .await
+            .map_err(unreadable)?
+            .bytes()
+            .await
+            .map_err(unreadable)?;
         waivers.push(serde_json::from_slice(&bytes).map_err(|error| {
-            CatalogError::failed(format!("the waiver {} of `{table}` is damaged", file.location), error)
+            CatalogError::failed(
+                format!("the waiver {} of `{table}` is damaged", file.location),
+                error,
+            )
         })?);
     }
     Ok(waivers)
 }
 
 /// Keeps a waiver with the table.
-pub(crate) async fn store_waiver(log_store: &LogStoreRef, table: &str, waiver: &Value) -> Result<(), CatalogError> {
+pub(crate) async fn store_waiver(
+    log_store: &LogStoreRef,
+    table: &str,
+    waiver: &Value,
+) -> Result<(), CatalogError> {
     let path = Path::from_iter(["_lakegate", "waivers", &format!("{}.json", Uuid::now_v7())]);
     log_store
         .object_store(None)
-        .put_opts(&path, waiver.to_string().into_bytes().into(), PutMode::Create.into())
+        .put_opts(
+            &path,
+            waiver.to_string().into_bytes().into(),
+            PutMode::Create.into(),
+        )
         .await
-        .map_err(|error| CatalogError::failed(format!("the waiver for `{table}` cannot be kept in its folder"), error))?;
+        .map_err(|error| {
+            CatalogError::failed(
+                format!("the waiver for `{table}` cannot be kept in its folder"),
+                error,
+            )
+        })?;
     Ok(())
 }
 
 /// SHA-256 of a text, in hexadecimal.
 fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
-        hex.push_str(&format!("{byte:02x}"));
-        hex
-    })
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            hex.push_str(&format!("{byte:02x}"));
+            hex
+        })
 }

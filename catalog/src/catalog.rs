@@ -185,6 +185,11 @@ impl Catalog {
         (self.clock)()
     }
 
+    /// The clock.
+    pub(crate) fn clock(&self) -> fn() -> DateTime<Utc> {
+        self.clock
+    }
+
     /// Who judges, while there is someone.
     pub(crate) fn judge(&self) -> Option<Arc<dyn Judge>> {
         self.judge.get().and_then(Weak::upgrade)

@@ -10,7 +10,7 @@ mod log_store;
 mod tests;
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,6 +31,7 @@ use uuid::Uuid;
 pub(crate) use self::commit::RULES_PROPERTY;
 use self::commit::{Commit, TableMetadata};
 pub(crate) use self::log_store::GatedLogStore;
+use crate::snapshot::{Reader, StatisticsCell};
 use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
 /// The text of a rule file, with its hash.
@@ -114,7 +115,7 @@ pub(crate) struct Trust {
 pub(crate) struct Gate {
     name: Option<TableName>,
     location: Url,
-    judge: Option<Weak<dyn Judge>>,
+    judge: Option<Arc<dyn Judge>>,
     context: WriteContext,
     trust: Trust,
     clock: fn() -> DateTime<Utc>,
@@ -152,7 +153,7 @@ impl Gate {
     pub(crate) fn new(
         name: Option<TableName>,
         location: Url,
-        judge: Option<Weak<dyn Judge>>,
+        judge: Option<Arc<dyn Judge>>,
         context: WriteContext,
         trust: Trust,
         clock: fn() -> DateTime<Utc>,
@@ -171,7 +172,9 @@ impl Gate {
 
     /// The table, for people.
     pub(crate) fn table(&self) -> String {
-        self.name.as_ref().map_or_else(|| self.location.to_string(), ToString::to_string)
+        self.name
+            .as_ref()
+            .map_or_else(|| self.location.to_string(), ToString::to_string)
     }
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
@@ -199,13 +202,19 @@ impl Gate {
         let metadata = commit.metadata()?;
         self.refuse_second_creation(base.as_ref(), metadata.as_ref())?;
 
-        let attached = base.as_ref().and_then(|b| b.snapshot.rules_sha256().map(str::to_owned));
+        let attached = base
+            .as_ref()
+            .and_then(|b| b.snapshot.rules_sha256().map(str::to_owned));
         let rules = match (&self.context.attach, &attached) {
             (Some(rules), _) => Some(rules.clone()),
-            (None, Some(sha256)) => Some(attach::load_rules(log_store, &self.table(), sha256).await?),
+            (None, Some(sha256)) => {
+                Some(attach::load_rules(log_store, &self.table(), sha256).await?)
+            }
             (None, None) => None,
         };
-        let attaching = rules.as_ref().is_some_and(|rules| attached.as_ref() != Some(&rules.sha256));
+        let attaching = rules
+            .as_ref()
+            .is_some_and(|rules| attached.as_ref() != Some(&rules.sha256));
         let mut fresh_rules = false;
         if let Some(rules) = &rules {
             if attaching {
@@ -214,9 +223,14 @@ impl Gate {
             if attaching || metadata.is_some() {
                 // A commit with metadata of an older version (a restore) would drop the rules with it.
                 let base_metadata = match &base {
-                    Some(base) => Some(serde_json::to_value(base.state.metadata()).map_err(|e| {
-                        CatalogError::failed(format!("the metadata of `{}` has no JSON form", self.table()), e)
-                    })?),
+                    Some(base) => {
+                        Some(serde_json::to_value(base.state.metadata()).map_err(|e| {
+                            CatalogError::failed(
+                                format!("the metadata of `{}` has no JSON form", self.table()),
+                                e,
+                            )
+                        })?)
+                    }
                     None => None,
                 };
                 commit.set_property(base_metadata, RULES_PROPERTY, &rules.sha256)?;
@@ -225,19 +239,31 @@ impl Gate {
 
         let token = Uuid::new_v4().to_string();
         let mut stamp = Map::new();
-        let changes = commit.changes_rows(self.trust.rearranges) || changes_schema(base.as_ref(), metadata.as_ref());
+        let changes = commit.changes_rows(self.trust.rearranges)
+            || changes_schema(base.as_ref(), metadata.as_ref());
         if let Some(rules) = rules.filter(|_| changes || attaching) {
             let sha256 = rules.sha256.clone();
             let candidate = self
-                .candidate(log_store, version, &commit, base.as_ref(), commit.metadata()?, rules, attaching)
+                .candidate(
+                    log_store,
+                    version,
+                    &commit,
+                    base.as_ref(),
+                    commit.metadata()?,
+                    rules,
+                    attaching,
+                )
                 .await?;
-            let base_paths: HashSet<String> =
-                base.iter().flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone())).collect();
+            let base_paths: HashSet<String> = base
+                .iter()
+                .flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone()))
+                .collect();
             crate::failpoint!("gate.before_judge");
             let ruling = self.judge(candidate).await?;
             if !ruling.accept {
                 if untried && self.trust.writes_its_files {
-                    self.delete_refused_files(log_store, &commit.adds, &base_paths).await;
+                    self.delete_refused_files(log_store, &commit.adds, &base_paths)
+                        .await;
                 }
                 if version == 0 && fresh_rules {
                     attach::forget_rules(log_store, &sha256).await;
@@ -266,16 +292,28 @@ impl Gate {
         stamp.insert("token".into(), token.clone().into());
         self.record().stamp = Some(Value::Object(stamp.clone()));
         commit.stamp(stamp);
-        Ok(Passed { bytes: commit.to_bytes()?, token })
+        Ok(Passed {
+            bytes: commit.to_bytes()?,
+            token,
+        })
     }
 
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, CatalogError> {
-        let Some(judge) = self.judge.as_ref().and_then(Weak::upgrade) else {
-            return Err(CatalogError::Bug(format!("`{}` has rules, and nothing is there to judge by them", self.table())));
+        let Some(judge) = &self.judge else {
+            return Err(CatalogError::Bug(format!(
+                "`{}` has rules, and nothing is there to judge by them",
+                self.table()
+            )));
         };
         let version = candidate.version;
         let ruling = judge.judge(candidate).await.map_err(|error| {
-            CatalogError::failed(format!("version {version} of `{}` could not be judged: {error}", self.table()), error)
+            CatalogError::failed(
+                format!(
+                    "version {version} of `{}` could not be judged: {error}",
+                    self.table()
+                ),
+                error,
+            )
         })?;
         info!(table = %self.table(), version, accepted = ruling.accept, "commit judged");
         Ok(ruling)
@@ -325,80 +363,126 @@ impl Gate {
                 Some("rewrite the table without deletion vectors, or restore a version that has none".to_owned()),
             ));
         }
-        let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect::<Result<_, _>>()?;
-        let gone: HashSet<&str> =
-            commit.removes.iter().map(|r| r.path.as_str()).chain(added.iter().map(|f| f.path.as_str())).collect();
-        let kept = base.iter().flat_map(|b| b.snapshot.files.iter()).filter(|f| !gone.contains(f.path.as_str()));
+        let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect();
+        let gone: HashSet<&str> = commit
+            .removes
+            .iter()
+            .map(|r| r.path.as_str())
+            .chain(added.iter().map(|f| f.path.as_str()))
+            .collect();
+        let kept = base
+            .iter()
+            .flat_map(|b| b.snapshot.files.iter())
+            .filter(|f| !gone.contains(f.path.as_str()));
         let files: Arc<[DataFile]> = kept.cloned().chain(added.iter().cloned()).collect();
-        match (base, metadata) {
-            (Some(base), None) => Ok(TableSnapshot { version, files, ..TableSnapshot::clone(&base.snapshot) }),
-            (base, Some(metadata)) => {
-                let metadata_snapshot = TableSnapshot {
-                    name: self.name.clone(),
-                    location: self.location.clone(),
-                    version,
-                    table_id: metadata.table_id,
-                    schema: metadata.schema,
-                    partition_columns: metadata.partition_columns,
-                    files: files.clone(),
-                    properties: metadata.properties,
-                };
-                match base {
-                    None => Ok(metadata_snapshot),
-                    Some(base) => Ok(TableSnapshot {
-                        version,
-                        files,
-                        schema: metadata_snapshot.schema,
-                        partition_columns: metadata_snapshot.partition_columns,
-                        properties: metadata_snapshot.properties,
-                        ..TableSnapshot::clone(&base.snapshot)
-                    }),
-                }
+        let kept_from_base = |metadata: Option<TableMetadata>, base: &Base| {
+            let mut snapshot = TableSnapshot {
+                version,
+                files: files.clone(),
+                ..TableSnapshot::clone(&base.snapshot)
+            };
+            if let Some(metadata) = metadata {
+                snapshot.schema = metadata.schema;
+                snapshot.partition_columns = metadata.partition_columns;
+                snapshot.properties = metadata.properties;
             }
-            (None, None) => Err(CatalogError::Bug("a first commit without metaData reached the gate".into())),
+            snapshot
+        };
+        match (base, metadata) {
+            (Some(base), metadata) => Ok(kept_from_base(metadata, base)),
+            (None, Some(metadata)) => Ok(TableSnapshot {
+                name: self.name.clone(),
+                location: self.location.clone(),
+                version,
+                table_id: metadata.table_id,
+                schema: metadata.schema,
+                partition_columns: metadata.partition_columns,
+                files,
+                properties: metadata.properties,
+                reader: Reader::Plain,
+                statistics: StatisticsCell::default(),
+            }),
+            (None, None) => Err(CatalogError::Bug(
+                "a first commit without metaData reached the gate".into(),
+            )),
         }
     }
 
     /// Two writers created the table at once: the second one's commit would replace the table's identity and schema.
-    fn refuse_second_creation(&self, base: Option<&Base>, metadata: Option<&TableMetadata>) -> Result<(), CatalogError> {
+    fn refuse_second_creation(
+        &self,
+        base: Option<&Base>,
+        metadata: Option<&TableMetadata>,
+    ) -> Result<(), CatalogError> {
         match (base, metadata) {
-            (Some(base), Some(metadata)) if metadata.table_id != base.snapshot.table_id => Err(CatalogError::Conflict {
-                message: format!("`{}` was created by another writer at the same time", self.table()),
-                source: None,
-            }),
+            (Some(base), Some(metadata)) if metadata.table_id != base.snapshot.table_id => {
+                Err(CatalogError::Conflict {
+                    message: format!(
+                        "`{}` was created by another writer at the same time",
+                        self.table()
+                    ),
+                    source: None,
+                })
+            }
             _ => Ok(()),
         }
     }
 
-    async fn base(&self, log_store: &LogStoreRef, version: Version) -> Result<Option<Base>, CatalogError> {
-        let Some(wanted) = version.checked_sub(1) else { return Ok(None) };
+    async fn base(
+        &self,
+        log_store: &LogStoreRef,
+        version: Version,
+    ) -> Result<Option<Base>, CatalogError> {
+        let Some(wanted) = version.checked_sub(1) else {
+            return Ok(None);
+        };
         let mut cached = self.base.lock().await;
         if let Some(base) = cached.as_ref()
             && base.state.version() == wanted
         {
             return Ok(Some(base.clone()));
         }
-        let failed = |e| CatalogError::failed(format!("version {wanted} of `{}` cannot be read", self.table()), e);
+        let failed = |e| {
+            CatalogError::failed(
+                format!("version {wanted} of `{}` cannot be read", self.table()),
+                e,
+            )
+        };
         let state = match cached.take() {
             Some(mut base) if base.state.version() < wanted => {
-                base.state.update(log_store.as_ref(), Some(wanted)).await.map_err(failed)?;
+                base.state
+                    .update(log_store.as_ref(), Some(wanted))
+                    .await
+                    .map_err(failed)?;
                 base.state
             }
-            _ => DeltaTableState::try_new(log_store.as_ref(), Some(wanted)).await.map_err(failed)?,
+            _ => DeltaTableState::try_new(log_store.as_ref(), Some(wanted))
+                .await
+                .map_err(failed)?,
         };
-        let snapshot = TableSnapshot::from_state(self.name.clone(), self.location.clone(), &state)?;
-        let base = Base { state, snapshot: Arc::new(snapshot) };
+        let snapshot = TableSnapshot::from_state(self.name.clone(), &self.location, &state)?;
+        let base = Base {
+            state,
+            snapshot: Arc::new(snapshot),
+        };
         *cached = Some(base.clone());
         Ok(Some(base))
     }
 
     /// Deletes files that this operation wrote for a commit that the judge refused. What cannot be deleted is left to
     /// `vacuum`.
-    async fn delete_refused_files(&self, log_store: &LogStoreRef, adds: &[Add], base_paths: &HashSet<String>) {
+    async fn delete_refused_files(
+        &self,
+        log_store: &LogStoreRef,
+        adds: &[Add],
+        base_paths: &HashSet<String>,
+    ) {
         let store = log_store.object_store(None);
         for add in adds {
-            let (Ok(file), Ok(path)) = (DataFile::from_add(add), Path::parse(&add.path)) else { continue };
-            if base_paths.contains(&file.path) {
+            let Ok(path) = Path::parse(&add.path) else {
+                continue;
+            };
+            if base_paths.contains(&add.path) {
                 continue;
             }
             if let Err(error) = store.delete(&path).await {
@@ -422,10 +506,13 @@ fn changes_schema(base: Option<&Base>, metadata: Option<&TableMetadata>) -> bool
 fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
     left.fields().len() == right.fields().len()
         && left.fields().iter().zip(right.fields()).all(|(l, r)| {
-            l.name() == r.name() && l.is_nullable() == r.is_nullable() && l.data_type() == r.data_type()
+            l.name() == r.name()
+                && l.is_nullable() == r.is_nullable()
+                && l.data_type() == r.data_type()
         })
 }
 
 fn signed(version: Version) -> Result<i64, CatalogError> {
-    i64::try_from(version).map_err(|_| CatalogError::Bug(format!("version {version} is beyond Delta's range")))
+    i64::try_from(version)
+        .map_err(|_| CatalogError::Bug(format!("version {version} is beyond Delta's range")))
 }

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::gate::{RULES_PROPERTY, Trust};
-use crate::table::GatedTable;
 use crate::write::writer_properties;
-use crate::{At, Catalog, CatalogError, RulesText, TableName, WriteContext, WriteOutcome, Written, attach};
+use crate::{
+    At, Catalog, CatalogError, RulesText, TableName, WriteContext, WriteOutcome, Written, attach,
+};
 
 /// What `vacuum` did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,14 +46,21 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Refused`] when the current version fails them; [`CatalogError::Invalid`] for a table that is not
     /// Delta, which has no commit to gate.
-    pub async fn apply_rules(&self, name: &TableName, rules: RulesText) -> Result<Written, CatalogError> {
+    pub async fn apply_rules(
+        &self,
+        name: &TableName,
+        rules: RulesText,
+    ) -> Result<Written, CatalogError> {
         let properties = HashMap::from([(RULES_PROPERTY.to_owned(), rules.sha256.clone())]);
-        let context = WriteContext { attach: Some(rules.clone()), ..WriteContext::default() };
+        let context = WriteContext {
+            attach: Some(rules.clone()),
+            ..WriteContext::default()
+        };
         let table = self.open_existing(name, context, Trust::default()).await?;
         if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
             return self.describe(&table, WriteOutcome::AlreadyDone);
         }
-        let state = table.table.snapshot().map_err(|e| table_failed(&table, e))?.clone();
+        let state = table.state()?.clone();
         let commit = CommitBuilder::default()
             .build(
                 Some(&state as &dyn TableReference),
@@ -66,7 +74,7 @@ impl Catalog {
                 written
             });
         let table = self.conclude(table, commit).await?;
-        self.adopt(&table)?;
+        self.adopt(&table).await?;
         self.describe(&table, WriteOutcome::Committed)
     }
 
@@ -74,12 +82,17 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Invalid`] when the kept text is not the one that was attached.
-    pub async fn attached_rules(&self, name: &TableName) -> Result<Option<RulesText>, CatalogError> {
-        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+    pub async fn attached_rules(
+        &self,
+        name: &TableName,
+    ) -> Result<Option<RulesText>, CatalogError> {
+        let table = self
+            .open_existing(name, WriteContext::default(), Trust::default())
+            .await?;
         match table.columns()?.rules_sha256() {
-            Some(sha256) => {
-                Ok(Some(attach::load_rules(&table.table.log_store(), &name.to_string(), sha256).await?))
-            }
+            Some(sha256) => Ok(Some(
+                attach::load_rules(&table.table.log_store(), &name.to_string(), sha256).await?,
+            )),
             None => Ok(None),
         }
     }
@@ -89,7 +102,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Failed`] when the table's folder cannot be written.
     pub async fn waive(&self, name: &TableName, waiver: &Value) -> Result<(), CatalogError> {
-        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let table = self
+            .open_existing(name, WriteContext::default(), Trust::default())
+            .await?;
         attach::store_waiver(&table.table.log_store(), &name.to_string(), waiver).await
     }
 
@@ -98,7 +113,9 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Failed`] when the table's folder cannot be read.
     pub async fn waivers(&self, name: &TableName) -> Result<Vec<Value>, CatalogError> {
-        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let table = self
+            .open_existing(name, WriteContext::default(), Trust::default())
+            .await?;
         attach::load_waivers(&table.table.log_store(), &name.to_string()).await
     }
 
@@ -114,9 +131,14 @@ impl Catalog {
         retention: std::time::Duration,
         dry_run: bool,
     ) -> Result<Vacuumed, CatalogError> {
-        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let table = self
+            .open_existing(name, WriteContext::default(), Trust::default())
+            .await?;
         let retention = chrono::Duration::from_std(retention).map_err(|_| {
-            CatalogError::invalid(format!("the retention for `{name}` is too long"), Some("a year is `365d`".to_owned()))
+            CatalogError::invalid(
+                format!("the retention for `{name}` is too long"),
+                Some("a year is `365d`".to_owned()),
+            )
         })?;
         let result = table
             .table
@@ -132,7 +154,7 @@ impl Catalog {
             Err(error) => (Err(error), Vec::new()),
         };
         let table = self.conclude(table, result).await?;
-        self.adopt(&table)?;
+        self.adopt(&table).await?;
         Ok(Vacuumed { dry_run, files })
     }
 
@@ -148,8 +170,13 @@ impl Catalog {
         z_order: &[String],
         target_bytes: Option<u64>,
     ) -> Result<Optimized, CatalogError> {
-        let trust = Trust { rearranges: true, writes_its_files: true };
-        let table = self.open_existing(name, WriteContext::default(), trust).await?;
+        let trust = Trust {
+            rearranges: true,
+            writes_its_files: true,
+        };
+        let table = self
+            .open_existing(name, WriteContext::default(), trust)
+            .await?;
         let columns = table.columns()?;
         for column in z_order {
             if columns.schema.field_with_name(column).is_err() {
@@ -159,8 +186,11 @@ impl Catalog {
                 ));
             }
         }
-        let kind =
-            if z_order.is_empty() { OptimizeType::Compact } else { OptimizeType::ZOrder(z_order.to_vec()) };
+        let kind = if z_order.is_empty() {
+            OptimizeType::Compact
+        } else {
+            OptimizeType::ZOrder(z_order.to_vec())
+        };
         let mut builder = table
             .table
             .clone()
@@ -172,12 +202,20 @@ impl Catalog {
             builder = builder.with_target_size(bytes);
         }
         let (result, added, removed) = match builder.await {
-            Ok((written, metrics)) => (Ok(written), metrics.num_files_added, metrics.num_files_removed),
+            Ok((written, metrics)) => (
+                Ok(written),
+                metrics.num_files_added,
+                metrics.num_files_removed,
+            ),
             Err(error) => (Err(error), 0, 0),
         };
         let table = self.conclude(table, result).await?;
-        let snapshot = self.adopt(&table)?;
-        Ok(Optimized { version: snapshot.version, files_added: added, files_removed: removed })
+        let snapshot = self.adopt(&table).await?;
+        Ok(Optimized {
+            version: snapshot.version,
+            files_added: added,
+            files_removed: removed,
+        })
     }
 
     /// Makes an earlier version the newest again, by a commit that the gate judges. The rules stay attached.
@@ -186,18 +224,32 @@ impl Catalog {
     /// [`CatalogError::NotFound`] when the version or one of its files is gone; [`CatalogError::Refused`] when that
     /// version fails the rules.
     pub async fn restore(&self, name: &TableName, at: At) -> Result<Written, CatalogError> {
-        let table = self.open_existing(name, WriteContext::default(), Trust::default()).await?;
+        let table = self
+            .open_existing(name, WriteContext::default(), Trust::default())
+            .await?;
         let target = self.snapshot(name, at).await?.version;
         if target >= table.version() {
             return Err(CatalogError::invalid(
-                format!("`{name}` is at version {}, which is not after version {target}", table.version()),
-                Some(format!("`lakegate catalog history {name}` lists the versions")),
+                format!(
+                    "`{name}` is at version {}, which is not after version {target}",
+                    table.version()
+                ),
+                Some(format!(
+                    "`lakegate catalog history {name}` lists the versions"
+                )),
             ));
         }
-        let version = u64::try_from(target).map_err(|_| CatalogError::Bug(format!("version {target} of `{name}`")))?;
-        let result = table.table.clone().restore().with_version_to_restore(version).await.map(|(table, _)| table);
+        let version = u64::try_from(target)
+            .map_err(|_| CatalogError::Bug(format!("version {target} of `{name}`")))?;
+        let result = table
+            .table
+            .clone()
+            .restore()
+            .with_version_to_restore(version)
+            .await
+            .map(|(table, _)| table);
         let table = self.conclude(table, result).await?;
-        self.adopt(&table)?;
+        self.adopt(&table).await?;
         self.describe(&table, WriteOutcome::Committed)
     }
 
@@ -212,7 +264,10 @@ impl Catalog {
         predicate: &str,
         context: WriteContext,
     ) -> Result<Written, CatalogError> {
-        let trust = Trust { writes_its_files: true, ..Trust::default() };
+        let trust = Trust {
+            writes_its_files: true,
+            ..Trust::default()
+        };
         let table = self.open_existing(name, context, trust).await?;
         let result = table
             .table
@@ -225,7 +280,7 @@ impl Catalog {
             .await
             .map(|(table, _)| table);
         let table = self.conclude(table, result).await?;
-        self.adopt(&table)?;
+        self.adopt(&table).await?;
         self.describe(&table, WriteOutcome::Committed)
     }
 
@@ -241,7 +296,10 @@ impl Catalog {
         assignments: &[(String, String)],
         context: WriteContext,
     ) -> Result<Written, CatalogError> {
-        let trust = Trust { writes_its_files: true, ..Trust::default() };
+        let trust = Trust {
+            writes_its_files: true,
+            ..Trust::default()
+        };
         let table = self.open_existing(name, context, trust).await?;
         let mut builder = table
             .table
@@ -253,15 +311,12 @@ impl Catalog {
             builder = builder.with_predicate(predicate);
         }
         for (column, sql) in assignments {
-            builder = builder.with_update(datafusion::common::Column::from_name(column), sql.as_str());
+            builder =
+                builder.with_update(datafusion::common::Column::from_name(column), sql.as_str());
         }
         let result = builder.await.map(|(table, _)| table);
         let table = self.conclude(table, result).await?;
-        self.adopt(&table)?;
+        self.adopt(&table).await?;
         self.describe(&table, WriteOutcome::Committed)
     }
-}
-
-fn table_failed(table: &GatedTable, error: deltalake::DeltaTableError) -> CatalogError {
-    table.failed(error)
 }

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::{StorageConfig, logstore_for};
+use deltalake::table::state::DeltaTableState;
 use deltalake::{DeltaTable, DeltaTableError};
-use url::Url;
 
 use crate::gate::{Gate, GatedLogStore, Trust};
-use crate::{Catalog, CatalogError, TableEntry, TableFormat, TableName, TableSnapshot, WriteContext};
+use crate::{
+    Catalog, CatalogError, TableEntry, TableFormat, TableName, TableSnapshot, WriteContext,
+};
 
 /// A table that may be written to, through its gate.
 #[derive(Debug)]
 pub(crate) struct GatedTable {
     pub(crate) name: TableName,
-    pub(crate) location: Url,
+    entry: TableEntry,
     pub(crate) table: DeltaTable,
     pub(crate) gate: Arc<Gate>,
     /// Whether the table has a version.
@@ -41,28 +43,56 @@ impl Catalog {
             ));
         }
         let registered = entry.is_some();
-        let location = match entry {
-            Some(entry) => entry.location,
-            None => self.default_location(name)?,
+        let entry = entry.unwrap_or_else(|| TableEntry {
+            name: name.clone(),
+            location: self.new_location(name),
+            format: TableFormat::Delta,
+            registered_at: self.now(),
+        });
+        let location = entry.location.clone();
+        let unreachable = |e| {
+            CatalogError::failed(
+                format!("the folder {location} of `{name}` cannot be reached"),
+                e,
+            )
         };
-        let unreachable = |e| CatalogError::failed(format!("the folder {location} of `{name}` cannot be reached"), e);
         let log_store = logstore_for(&location, StorageConfig::default()).map_err(unreachable)?;
-        let gate =
-            Arc::new(Gate::new(Some(name.clone()), location.clone(), self.judge(), context, trust, self.clock()));
+        let gate = Arc::new(Gate::new(
+            Some(name.clone()),
+            location.clone(),
+            self.judge(),
+            context,
+            trust,
+            self.clock(),
+        ));
         let mut table = DeltaTable::new(Arc::new(GatedLogStore::new(log_store, gate.clone())));
-        let exists = table.verify_deltatable_existence().await.map_err(unreachable)?;
+        let exists = table
+            .verify_deltatable_existence()
+            .await
+            .map_err(unreachable)?;
         if exists {
-            table
-                .load()
-                .await
-                .map_err(|e| CatalogError::failed(format!("the log of `{name}` in {location} cannot be read"), e))?;
+            table.load().await.map_err(|e| {
+                CatalogError::failed(
+                    format!("the log of `{name}` in {location} cannot be read"),
+                    e,
+                )
+            })?;
         } else if registered {
             return Err(CatalogError::NotFound {
                 what: format!("the Delta log of `{name}` in {location}"),
-                hint: Some(format!("put the folder back, or forget the table: `lakegate catalog drop {name}`")),
+                hint: Some(format!(
+                    "put the folder back, or forget the table: `lakegate catalog drop {name}`"
+                )),
             });
         }
-        Ok(GatedTable { name: name.clone(), location, table, gate, exists, registered })
+        Ok(GatedTable {
+            name: name.clone(),
+            entry,
+            table,
+            gate,
+            exists,
+            registered,
+        })
     }
 
     /// Opens a table that must exist.
@@ -77,7 +107,10 @@ impl Catalog {
             return Ok(table);
         }
         self.entry(name).await?;
-        Err(CatalogError::NotFound { what: format!("table `{name}`"), hint: None })
+        Err(CatalogError::NotFound {
+            what: format!("table `{name}`"),
+            hint: None,
+        })
     }
 
     /// Registers a table that has a version, when it is not registered.
@@ -85,41 +118,43 @@ impl Catalog {
         if table.registered {
             return Ok(());
         }
-        let entry = TableEntry {
-            name: table.name.clone(),
-            location: table.location.clone(),
-            format: TableFormat::Delta,
-            registered_at: (self.clock())(),
-        };
-        self.registry().register(&entry).await
+        self.registry().register(&table.entry).await
     }
 
     /// Makes the state that a write left the table in the one that readers of this process see.
-    pub(crate) fn adopt(&self, table: &GatedTable) -> Result<Arc<TableSnapshot>, CatalogError> {
-        let snapshot = Arc::new(table.columns()?);
-        self.publish_snapshot(&snapshot);
-        Ok(snapshot)
+    pub(crate) async fn adopt(
+        &self,
+        table: &GatedTable,
+    ) -> Result<Arc<TableSnapshot>, CatalogError> {
+        self.publish_state(&table.entry, table.state()?).await
     }
 }
 
 impl GatedTable {
     /// The table's version; -1 when it has none.
     pub(crate) fn version(&self) -> i64 {
-        self.table.version().and_then(|v| i64::try_from(v).ok()).unwrap_or(-1)
+        self.table
+            .version()
+            .and_then(|v| i64::try_from(v).ok())
+            .unwrap_or(-1)
     }
 
     /// The version that was opened.
     pub(crate) fn columns(&self) -> Result<TableSnapshot, CatalogError> {
-        let state = self.table.snapshot().map_err(|e| CatalogError::failed(format!("`{}` has no version", self.name), e))?;
-        TableSnapshot::from_state(Some(self.name.clone()), self.location.clone(), state)
+        TableSnapshot::from_state(Some(self.name.clone()), &self.entry.location, self.state()?)
+    }
+
+    pub(crate) fn state(&self) -> Result<&DeltaTableState, CatalogError> {
+        self.table
+            .snapshot()
+            .map_err(|e| CatalogError::failed(format!("`{}` has no version", self.name), e))
     }
 
     /// Reads the newest version.
     pub(crate) async fn reload(&mut self) -> Result<(), CatalogError> {
-        self.table
-            .load()
-            .await
-            .map_err(|e| CatalogError::failed(format!("the log of `{}` cannot be read", self.name), e))?;
+        self.table.load().await.map_err(|e| {
+            CatalogError::failed(format!("the log of `{}` cannot be read", self.name), e)
+        })?;
         self.exists = true;
         Ok(())
     }
@@ -129,19 +164,26 @@ impl GatedTable {
         let name = &self.name;
         match error {
             DeltaTableError::Transaction {
-                source: source @ (TransactionError::CommitConflict(_) | TransactionError::MaxCommitAttempts(_)),
+                source:
+                    source @ (TransactionError::CommitConflict(_)
+                    | TransactionError::MaxCommitAttempts(_)),
             } => CatalogError::Conflict {
                 message: format!("other writers changed `{name}` at the same time: {source}"),
                 source: Some(Box::new(source)),
             },
             DeltaTableError::VersionAlreadyExists(version) => CatalogError::Conflict {
-                message: format!("another writer made version {version} of `{name}` at the same time"),
+                message: format!(
+                    "another writer made version {version} of `{name}` at the same time"
+                ),
                 source: None,
             },
             DeltaTableError::InvalidData { message } => {
                 CatalogError::invalid(format!("the rows do not fit `{name}`: {message}"), None)
             }
-            other => CatalogError::failed(format!("writing to `{name}` failed: {}", root_cause(&other)), other),
+            other => CatalogError::failed(
+                format!("writing to `{name}` failed: {}", root_cause(&other)),
+                other,
+            ),
         }
     }
 }

@@ -32,7 +32,11 @@ pub(super) struct TableMetadata {
 
 impl Commit {
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, CatalogError> {
-        let mut commit = Self { lines: Vec::new(), adds: Vec::new(), removes: Vec::new() };
+        let mut commit = Self {
+            lines: Vec::new(),
+            adds: Vec::new(),
+            removes: Vec::new(),
+        };
         for line in bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
             let object: Map<String, Value> = serde_json::from_slice(line).map_err(unreadable)?;
             if let Some(add) = object.get("add") {
@@ -47,21 +51,33 @@ impl Commit {
 
     /// The operation's name, for example `WRITE`.
     pub(super) fn operation(&self) -> &str {
-        self.action("commitInfo").and_then(|info| info.get("operation")).and_then(Value::as_str).unwrap_or("UNKNOWN")
+        self.action("commitInfo")
+            .and_then(|info| info.get("operation"))
+            .and_then(Value::as_str)
+            .unwrap_or("UNKNOWN")
     }
 
     /// Whether a row may come or go. `rearranged` says that Lakegate itself only moved rows between files.
     pub(super) fn changes_rows(&self, rearranged: bool) -> bool {
         if rearranged {
-            return self.adds.iter().any(|a| a.data_change) || self.removes.iter().any(|r| r.data_change);
+            return self.adds.iter().any(|a| a.data_change)
+                || self.removes.iter().any(|r| r.data_change);
         }
         !self.adds.is_empty() || !self.removes.is_empty()
     }
 
     /// The `metaData` action, when the commit has one.
     pub(super) fn metadata(&self) -> Result<Option<TableMetadata>, CatalogError> {
-        let Some(object) = self.action("metaData") else { return Ok(None) };
-        let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(object) = self.action("metaData") else {
+            return Ok(None);
+        };
+        let text = |key: &str| {
+            object
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let schema: StructType = serde_json::from_str(&text("schemaString")).map_err(unreadable)?;
         let schema: Schema = (&schema)
             .try_into_arrow()
@@ -69,27 +85,52 @@ impl Commit {
         let partition_columns = object
             .get("partitionColumns")
             .and_then(Value::as_array)
-            .map(|columns| columns.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .map(|columns| {
+                columns
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            })
             .unwrap_or_default();
         let properties = object
             .get("configuration")
             .and_then(Value::as_object)
-            .map(|c| c.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect())
+            .map(|c| {
+                c.iter()
+                    .filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned())))
+                    .collect()
+            })
             .unwrap_or_default();
-        Ok(Some(TableMetadata { table_id: text("id"), schema: schema.into(), partition_columns, properties }))
+        Ok(Some(TableMetadata {
+            table_id: text("id"),
+            schema: schema.into(),
+            partition_columns,
+            properties,
+        }))
     }
 
     /// Sets one table property. `base` is the table's `metaData` as it is, for a commit that has none of its own.
-    pub(super) fn set_property(&mut self, base: Option<Value>, key: &str, value: &str) -> Result<(), CatalogError> {
+    pub(super) fn set_property(
+        &mut self,
+        base: Option<Value>,
+        key: &str,
+        value: &str,
+    ) -> Result<(), CatalogError> {
         if self.action("metaData").is_none() {
             let Some(metadata) = base else {
-                return Err(CatalogError::Bug("a first commit without metaData reached the gate".into()));
+                return Err(CatalogError::Bug(
+                    "a first commit without metaData reached the gate".into(),
+                ));
             };
-            self.lines.push(Map::from_iter([("metaData".to_owned(), metadata)]));
+            self.lines
+                .push(Map::from_iter([("metaData".to_owned(), metadata)]));
         }
         for line in &mut self.lines {
             if let Some(Value::Object(metadata)) = line.get_mut("metaData") {
-                let configuration = metadata.entry("configuration").or_insert_with(|| Value::Object(Map::new()));
+                let configuration = metadata
+                    .entry("configuration")
+                    .or_insert_with(|| Value::Object(Map::new()));
                 if let Value::Object(configuration) = configuration {
                     configuration.insert(key.to_owned(), Value::String(value.to_owned()));
                 }
@@ -107,12 +148,18 @@ impl Commit {
             }
         }
         let info = Map::from_iter([("lakegate".to_owned(), Value::Object(lakegate))]);
-        self.lines.insert(0, Map::from_iter([("commitInfo".to_owned(), Value::Object(info))]));
+        self.lines.insert(
+            0,
+            Map::from_iter([("commitInfo".to_owned(), Value::Object(info))]),
+        );
     }
 
     /// The token that a gate stamped into the commit.
     pub(super) fn token(&self) -> Option<&str> {
-        self.action("commitInfo")?.get("lakegate")?.get("token")?.as_str()
+        self.action("commitInfo")?
+            .get("lakegate")?
+            .get("token")?
+            .as_str()
     }
 
     pub(super) fn to_bytes(&self) -> Result<Bytes, CatalogError> {
@@ -121,7 +168,10 @@ impl Commit {
     }
 
     fn action(&self, kind: &str) -> Option<&Map<String, Value>> {
-        self.lines.iter().find_map(|line| line.get(kind)).and_then(Value::as_object)
+        self.lines
+            .iter()
+            .find_map(|line| line.get(kind))
+            .and_then(Value::as_object)
     }
 }
 

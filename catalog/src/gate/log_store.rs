@@ -26,10 +26,19 @@ pub(crate) struct GatedLogStore {
 
 impl GatedLogStore {
     pub(crate) fn new(inner: LogStoreRef, gate: Arc<Gate>) -> Self {
-        Self { inner, gate, attempts: Mutex::default() }
+        Self {
+            inner,
+            gate,
+            attempts: Mutex::default(),
+        }
     }
 
-    async fn write_gated(&self, version: Version, bytes: Bytes, operation: Uuid) -> Result<(), TransactionError> {
+    async fn write_gated(
+        &self,
+        version: Version,
+        bytes: Bytes,
+        operation: Uuid,
+    ) -> Result<(), TransactionError> {
         let untried = !self.attempts().contains_key(&operation);
         let Passed { bytes, token } = self
             .gate
@@ -39,7 +48,10 @@ impl GatedLogStore {
         self.attempts().entry(operation).or_default().push(token);
 
         crate::failpoint!("gate.before_commit");
-        let written = self.inner.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), operation).await;
+        let written = self
+            .inner
+            .write_commit_entry(version, CommitOrBytes::LogBytes(bytes), operation)
+            .await;
         crate::failpoint!("gate.after_commit");
 
         let Err(error) = written else {
@@ -68,10 +80,19 @@ impl GatedLogStore {
     }
 
     async fn is_ours(&self, version: Version, operation: Uuid) -> Result<bool, DeltaTableError> {
-        let Some(bytes) = self.inner.read_commit_entry(version).await? else { return Ok(false) };
-        let Ok(commit) = Commit::parse(&bytes) else { return Ok(false) };
-        let Some(token) = commit.token() else { return Ok(false) };
-        Ok(self.attempts().get(&operation).is_some_and(|tokens| tokens.iter().any(|t| t == token)))
+        let Some(bytes) = self.inner.read_commit_entry(version).await? else {
+            return Ok(false);
+        };
+        let Ok(commit) = Commit::parse(&bytes) else {
+            return Ok(false);
+        };
+        let Some(token) = commit.token() else {
+            return Ok(false);
+        };
+        Ok(self
+            .attempts()
+            .get(&operation)
+            .is_some_and(|tokens| tokens.iter().any(|t| t == token)))
     }
 
     fn committed(&self, version: Version, operation: Uuid) {
@@ -82,7 +103,10 @@ impl GatedLogStore {
     fn stop(&self, error: CatalogError) -> TransactionError {
         let msg = error.to_string();
         self.gate.record_stop(error);
-        TransactionError::LogStoreError { source: msg.clone().into(), msg }
+        TransactionError::LogStoreError {
+            source: msg.clone().into(),
+            msg,
+        }
     }
 
     fn attempts(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Vec<String>>> {
@@ -126,7 +150,9 @@ impl LogStore for GatedLogStore {
         commit_or_bytes: CommitOrBytes,
         operation_id: Uuid,
     ) -> Result<(), TransactionError> {
-        self.inner.abort_commit_entry(version, commit_or_bytes, operation_id).await
+        self.inner
+            .abort_commit_entry(version, commit_or_bytes, operation_id)
+            .await
     }
 
     async fn get_latest_version(&self, start_version: Version) -> DeltaResult<Version> {

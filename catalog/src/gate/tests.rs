@@ -1,9 +1,12 @@
 //! The gate against every kind of commit, lost races, stores that lie, and damaged rules.
 
-#![expect(clippy::disallowed_methods, reason = "tests need a clock and a session of their own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests need a clock and a session of their own"
+)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -16,7 +19,8 @@ use deltalake::DeltaResult;
 use deltalake::kernel::transaction::{CommitBuilder, TableReference, TransactionError};
 use deltalake::kernel::{Action, Version};
 use deltalake::logstore::{
-    CommitOrBytes, LogStore, LogStoreConfig, LogStoreRef, ObjectStoreRef, StorageConfig, logstore_for,
+    CommitOrBytes, LogStore, LogStoreConfig, LogStoreRef, ObjectStoreRef, StorageConfig,
+    logstore_for,
 };
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::FutureExt;
@@ -28,8 +32,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    At, Batch, Catalog, CatalogOptions, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, Write, WriteMode,
-    WriteOptions, WriteOutcome,
+    At, Batch, Catalog, CatalogOptions, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause,
+    Write, WriteMode, WriteOptions, WriteOutcome,
 };
 
 type Hook = Box<dyn Fn(usize) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -59,7 +63,10 @@ impl Judge for FakeJudge {
             hook.await;
         }
         let session = SessionContext::new();
-        let scan = candidate.candidate.scan().map_err(|e| JudgeError(e.to_string()))?;
+        let scan = candidate
+            .candidate
+            .scan()
+            .map_err(|e| JudgeError(e.to_string()))?;
         let bad = session
             .read_table(scan)
             .unwrap()
@@ -87,19 +94,40 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let judge = Arc::new(FakeJudge { asked: Mutex::default(), before: Mutex::default() });
+        let judge = Arc::new(FakeJudge {
+            asked: Mutex::default(),
+            before: Mutex::default(),
+        });
         let catalog = open(&folder, &judge).await;
-        Self { folder, catalog, judge, session: SessionContext::new() }
+        Self {
+            folder,
+            catalog,
+            judge,
+            session: SessionContext::new(),
+        }
     }
 
-    async fn write(&self, rows: &[(i64, &str)], mode: WriteMode, context: WriteContext) -> Result<crate::Written, CatalogError> {
-        let write = Write { table: name(), mode, source: plan(rows), options: WriteOptions::default(), context };
+    async fn write(
+        &self,
+        rows: &[(i64, &str)],
+        mode: WriteMode,
+        context: WriteContext,
+    ) -> Result<crate::Written, CatalogError> {
+        let write = Write {
+            table: name(),
+            mode,
+            source: plan(rows),
+            options: WriteOptions::default(),
+            context,
+        };
         self.catalog.write(&self.session, write).await
     }
 
     /// A table with rules and the rows 1 and 2.
     async fn guarded(&self) {
-        self.write(&[(1, "one"), (2, "two")], WriteMode::Append, attach("v1")).await.unwrap();
+        self.write(&[(1, "one"), (2, "two")], WriteMode::Append, attach("v1"))
+            .await
+            .unwrap();
     }
 
     async fn rows(&self) -> Vec<(i64, String)> {
@@ -115,8 +143,16 @@ impl Fixture {
             .unwrap();
         let mut rows = Vec::new();
         for batch in batches {
-            let ids = datafusion::arrow::compute::cast(batch.column(0), &datafusion::arrow::datatypes::DataType::Int64).unwrap();
-            let names = datafusion::arrow::compute::cast(batch.column(1), &datafusion::arrow::datatypes::DataType::Utf8).unwrap();
+            let ids = datafusion::arrow::compute::cast(
+                batch.column(0),
+                &datafusion::arrow::datatypes::DataType::Int64,
+            )
+            .unwrap();
+            let names = datafusion::arrow::compute::cast(
+                batch.column(1),
+                &datafusion::arrow::datatypes::DataType::Utf8,
+            )
+            .unwrap();
             let ids = ids.as_any().downcast_ref::<Int64Array>().unwrap();
             let names = names.as_any().downcast_ref::<StringArray>().unwrap();
             rows.extend((0..batch.num_rows()).map(|i| (ids.value(i), names.value(i).to_owned())));
@@ -125,7 +161,11 @@ impl Fixture {
     }
 
     async fn version(&self) -> i64 {
-        self.catalog.snapshot(&name(), At::Latest).await.unwrap().version
+        self.catalog
+            .snapshot(&name(), At::Latest)
+            .await
+            .unwrap()
+            .version
     }
 
     fn parquet_files(&self) -> Vec<String> {
@@ -140,7 +180,13 @@ impl Fixture {
     }
 
     fn asked(&self) -> Vec<(String, i64)> {
-        self.judge.asked.lock().unwrap().iter().map(|c| (c.operation.clone(), c.version)).collect()
+        self.judge
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|c| (c.operation.clone(), c.version))
+            .collect()
     }
 
     fn location(&self) -> Url {
@@ -173,28 +219,54 @@ fn plan(rows: &[(i64, &str)]) -> LogicalPlan {
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1)));
     let batch = RecordBatch::try_from_iter([("id", ids), ("name", names)]).unwrap();
     let table = MemTable::try_new(batch.schema(), vec![vec![batch]]).unwrap();
-    SessionContext::new().read_table(Arc::new(table)).unwrap().into_unoptimized_plan()
+    SessionContext::new()
+        .read_table(Arc::new(table))
+        .unwrap()
+        .into_unoptimized_plan()
 }
 
 fn rules(text: &str) -> RulesText {
     use sha2::Digest;
-    let sha256 = sha2::Sha256::digest(text.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
-    RulesText { file: "rules.yaml".into(), text: text.into(), sha256 }
+    let sha256 = sha2::Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    RulesText {
+        file: "rules.yaml".into(),
+        text: text.into(),
+        sha256,
+    }
 }
 
 fn attach(text: &str) -> WriteContext {
-    WriteContext { attach: Some(rules(text)), run: Some("run-1".into()), ..WriteContext::default() }
+    WriteContext {
+        attach: Some(rules(text)),
+        run: Some("run-1".into()),
+        ..WriteContext::default()
+    }
 }
 
 fn batch(id: &str) -> WriteContext {
-    WriteContext { batch: Some(Batch { writer: "p/s".into(), id: id.into() }), ..WriteContext::default() }
+    WriteContext {
+        batch: Some(Batch {
+            writer: "p/s".into(),
+            id: id.into(),
+        }),
+        ..WriteContext::default()
+    }
 }
 
 fn upsert() -> WriteMode {
     WriteMode::Merge(MergeSpec {
         on: "target.id = source.id".into(),
-        matched: vec![MatchedClause { when: None, action: MatchedAction::UpdateAll }],
-        not_matched: vec![NotMatchedClause { when: None, insert: None }],
+        matched: vec![MatchedClause {
+            when: None,
+            action: MatchedAction::UpdateAll,
+        }],
+        not_matched: vec![NotMatchedClause {
+            when: None,
+            insert: None,
+        }],
         not_matched_by_source: vec![],
     })
 }
@@ -203,22 +275,46 @@ fn upsert() -> WriteMode {
 async fn refused_commit_leaves_version_rows_and_files() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
-    let (version, rows, files) = (fixture.version().await, fixture.rows().await, fixture.parquet_files());
-    for mode in [WriteMode::Append, WriteMode::Overwrite, upsert(), WriteMode::ReplaceWhere("id >= 0".into())] {
-        let refused = fixture.write(&[(3, "bad")], mode.clone(), WriteContext::default()).await.unwrap_err();
-        assert!(matches!(&refused, CatalogError::Refused(r) if r.message == "1 bad rows"), "{mode:?}: {refused}");
+    let (version, rows, files) = (
+        fixture.version().await,
+        fixture.rows().await,
+        fixture.parquet_files(),
+    );
+    for mode in [
+        WriteMode::Append,
+        WriteMode::Overwrite,
+        upsert(),
+        WriteMode::ReplaceWhere("id >= 0".into()),
+    ] {
+        let refused = fixture
+            .write(&[(3, "bad")], mode.clone(), WriteContext::default())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, CatalogError::Refused(r) if r.message == "1 bad rows"),
+            "{mode:?}: {refused}"
+        );
         assert_eq!(fixture.version().await, version);
         assert_eq!(fixture.rows().await, rows);
-        assert_eq!(fixture.parquet_files(), files, "{mode:?} left a file behind or took one away");
+        assert_eq!(
+            fixture.parquet_files(),
+            files,
+            "{mode:?} left a file behind or took one away"
+        );
     }
 }
 
 #[tokio::test]
 async fn refused_first_version_leaves_no_table() {
     let fixture = Fixture::new().await;
-    let refused = fixture.write(&[(1, "bad")], WriteMode::Append, attach("v1")).await;
+    let refused = fixture
+        .write(&[(1, "bad")], WriteMode::Append, attach("v1"))
+        .await;
     assert!(matches!(refused, Err(CatalogError::Refused(_))));
-    assert!(matches!(fixture.catalog.snapshot(&name(), At::Latest).await, Err(CatalogError::NotFound { .. })));
+    assert!(matches!(
+        fixture.catalog.snapshot(&name(), At::Latest).await,
+        Err(CatalogError::NotFound { .. })
+    ));
     assert!(fixture.catalog.list().await.unwrap().is_empty());
     fixture.guarded().await;
     assert_eq!(fixture.version().await, 0);
@@ -241,32 +337,107 @@ async fn verdict_is_in_the_commit() {
 async fn every_kind_of_commit_is_judged_and_upkeep_is_not() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
-    fixture.write(&[(2, "zwei"), (3, "drei")], upsert(), WriteContext::default()).await.unwrap();
-    fixture.write(&[(4, "four")], WriteMode::Append, WriteContext::default()).await.unwrap();
-    fixture.catalog.update_rows(&fixture.session, &name(), Some("id = 4"), &[("name".into(), "'vier'".into())], WriteContext::default()).await.unwrap();
-    fixture.catalog.delete_rows(&fixture.session, &name(), "id = 4", WriteContext::default()).await.unwrap();
+    fixture
+        .write(
+            &[(2, "zwei"), (3, "drei")],
+            upsert(),
+            WriteContext::default(),
+        )
+        .await
+        .unwrap();
+    fixture
+        .write(&[(4, "four")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .update_rows(
+            &fixture.session,
+            &name(),
+            Some("id = 4"),
+            &[("name".into(), "'vier'".into())],
+            WriteContext::default(),
+        )
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .delete_rows(&fixture.session, &name(), "id = 4", WriteContext::default())
+        .await
+        .unwrap();
     let judged = fixture.asked().len();
-    fixture.catalog.optimize(&fixture.session, &name(), &[], None).await.unwrap();
-    fixture.catalog.vacuum(&name(), std::time::Duration::from_secs(3600), false).await.unwrap();
-    assert_eq!(fixture.asked().len(), judged, "optimize or vacuum was judged");
-    fixture.catalog.restore(&name(), At::Version(1)).await.unwrap();
-    let operations: Vec<String> = fixture.asked().into_iter().map(|(operation, _)| operation).collect();
-    assert_eq!(operations, ["WRITE", "MERGE", "WRITE", "UPDATE", "DELETE", "RESTORE"]);
-    assert_eq!(fixture.rows().await, [(1, "one".into()), (2, "zwei".into()), (3, "drei".into())]);
+    fixture
+        .catalog
+        .optimize(&fixture.session, &name(), &[], None)
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .vacuum(&name(), std::time::Duration::from_secs(3600), false)
+        .await
+        .unwrap();
+    assert_eq!(
+        fixture.asked().len(),
+        judged,
+        "optimize or vacuum was judged"
+    );
+    fixture
+        .catalog
+        .restore(&name(), At::Version(1))
+        .await
+        .unwrap();
+    let operations: Vec<String> = fixture
+        .asked()
+        .into_iter()
+        .map(|(operation, _)| operation)
+        .collect();
+    assert_eq!(
+        operations,
+        ["WRITE", "MERGE", "WRITE", "UPDATE", "DELETE", "RESTORE"]
+    );
+    assert_eq!(
+        fixture.rows().await,
+        [(1, "one".into()), (2, "zwei".into()), (3, "drei".into())]
+    );
 }
 
 #[tokio::test]
 async fn update_and_restore_to_bad_rows_are_refused_and_keep_live_files() {
     let fixture = Fixture::new().await;
-    fixture.write(&[(1, "bad")], WriteMode::Append, WriteContext::default()).await.unwrap();
-    fixture.write(&[(1, "good")], WriteMode::Overwrite, attach("v1")).await.unwrap();
+    fixture
+        .write(&[(1, "bad")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    fixture
+        .write(&[(1, "good")], WriteMode::Overwrite, attach("v1"))
+        .await
+        .unwrap();
     let files = fixture.parquet_files();
     let restored = fixture.catalog.restore(&name(), At::Version(0)).await;
-    assert!(matches!(restored, Err(CatalogError::Refused(_))), "{restored:?}");
+    assert!(
+        matches!(restored, Err(CatalogError::Refused(_))),
+        "{restored:?}"
+    );
     let set = [("name".to_owned(), "'bad'".to_owned())];
-    let updated = fixture.catalog.update_rows(&fixture.session, &name(), None, &set, WriteContext::default()).await;
-    assert!(matches!(updated, Err(CatalogError::Refused(_))), "{updated:?}");
-    assert_eq!(fixture.parquet_files(), files, "a file that a version needs was deleted");
+    let updated = fixture
+        .catalog
+        .update_rows(
+            &fixture.session,
+            &name(),
+            None,
+            &set,
+            WriteContext::default(),
+        )
+        .await;
+    assert!(
+        matches!(updated, Err(CatalogError::Refused(_))),
+        "{updated:?}"
+    );
+    assert_eq!(
+        fixture.parquet_files(),
+        files,
+        "a file that a version needs was deleted"
+    );
     assert_eq!(fixture.rows().await, [(1, "good".into())]);
 }
 
@@ -292,7 +463,10 @@ async fn lost_race_is_judged_again_over_the_version_that_won() {
         }
         .boxed()
     }));
-    fixture.write(&[(3, "three")], WriteMode::Append, WriteContext::default()).await.unwrap();
+    fixture
+        .write(&[(3, "three")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
     assert_eq!(fixture.version().await, 2);
     let asked = fixture.judge.asked.lock().unwrap();
     let last = asked.last().unwrap();
@@ -304,38 +478,112 @@ async fn lost_race_is_judged_again_over_the_version_that_won() {
 #[tokio::test]
 async fn restore_keeps_the_rules_attached() {
     let fixture = Fixture::new().await;
-    fixture.write(&[(1, "one")], WriteMode::Append, WriteContext::default()).await.unwrap();
-    fixture.catalog.apply_rules(&name(), rules("v1")).await.unwrap();
-    fixture.write(&[(2, "two")], WriteMode::Append, WriteContext::default()).await.unwrap();
-    fixture.catalog.restore(&name(), At::Version(0)).await.unwrap();
-    assert_eq!(fixture.catalog.attached_rules(&name()).await.unwrap().unwrap().text.as_ref(), "v1");
-    let refused = fixture.write(&[(3, "bad")], WriteMode::Append, WriteContext::default()).await;
+    fixture
+        .write(&[(1, "one")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .apply_rules(&name(), rules("v1"))
+        .await
+        .unwrap();
+    fixture
+        .write(&[(2, "two")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    fixture
+        .catalog
+        .restore(&name(), At::Version(0))
+        .await
+        .unwrap();
+    assert_eq!(
+        fixture
+            .catalog
+            .attached_rules(&name())
+            .await
+            .unwrap()
+            .unwrap()
+            .text
+            .as_ref(),
+        "v1"
+    );
+    let refused = fixture
+        .write(&[(3, "bad")], WriteMode::Append, WriteContext::default())
+        .await;
     assert!(matches!(refused, Err(CatalogError::Refused(_))));
 }
 
 #[tokio::test]
 async fn rules_apply_only_to_a_version_that_passes_them_and_once() {
     let fixture = Fixture::new().await;
-    fixture.write(&[(1, "bad")], WriteMode::Append, WriteContext::default()).await.unwrap();
-    assert!(matches!(fixture.catalog.apply_rules(&name(), rules("v1")).await, Err(CatalogError::Refused(_))));
-    assert!(fixture.catalog.attached_rules(&name()).await.unwrap().is_none());
-    fixture.write(&[(1, "good")], WriteMode::Overwrite, WriteContext::default()).await.unwrap();
-    let applied = fixture.catalog.apply_rules(&name(), rules("v1")).await.unwrap();
-    assert_eq!((applied.version, applied.outcome), (2, WriteOutcome::Committed));
-    let again = fixture.catalog.apply_rules(&name(), rules("v1")).await.unwrap();
-    assert_eq!((again.version, again.outcome), (2, WriteOutcome::AlreadyDone));
+    fixture
+        .write(&[(1, "bad")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    assert!(matches!(
+        fixture.catalog.apply_rules(&name(), rules("v1")).await,
+        Err(CatalogError::Refused(_))
+    ));
+    assert!(
+        fixture
+            .catalog
+            .attached_rules(&name())
+            .await
+            .unwrap()
+            .is_none()
+    );
+    fixture
+        .write(
+            &[(1, "good")],
+            WriteMode::Overwrite,
+            WriteContext::default(),
+        )
+        .await
+        .unwrap();
+    let applied = fixture
+        .catalog
+        .apply_rules(&name(), rules("v1"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (applied.version, applied.outcome),
+        (2, WriteOutcome::Committed)
+    );
+    let again = fixture
+        .catalog
+        .apply_rules(&name(), rules("v1"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.version, again.outcome),
+        (2, WriteOutcome::AlreadyDone)
+    );
 }
 
 #[tokio::test]
 async fn damaged_rules_let_nothing_pass() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
-    let file = fixture.folder.path().join(format!("warehouse/silver/things/_lakegate/rules/{}.yaml", rules("v1").sha256));
+    let file = fixture.folder.path().join(format!(
+        "warehouse/silver/things/_lakegate/rules/{}.yaml",
+        rules("v1").sha256
+    ));
     std::fs::write(&file, "checks: []").unwrap();
-    let error = fixture.write(&[(3, "three")], WriteMode::Append, WriteContext::default()).await.unwrap_err();
-    assert!(error.to_string().contains("not the ones that were attached"), "{error}");
+    let error = fixture
+        .write(&[(3, "three")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("not the ones that were attached"),
+        "{error}"
+    );
     std::fs::remove_file(&file).unwrap();
-    let error = fixture.write(&[(3, "three")], WriteMode::Append, WriteContext::default()).await.unwrap_err();
+    let error = fixture
+        .write(&[(3, "three")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("cannot be read"), "{error}");
     assert_eq!(fixture.version().await, 0);
 }
@@ -357,7 +605,10 @@ async fn without_a_judge_a_table_with_rules_takes_no_rows() {
         options: WriteOptions::default(),
         context: WriteContext::default(),
     };
-    assert!(matches!(catalog.write(&fixture.session, write).await, Err(CatalogError::Bug(_))));
+    assert!(matches!(
+        catalog.write(&fixture.session, write).await,
+        Err(CatalogError::Bug(_))
+    ));
     assert_eq!(fixture.version().await, 0);
 }
 
@@ -365,19 +616,74 @@ async fn without_a_judge_a_table_with_rules_takes_no_rows() {
 async fn batch_is_committed_once_and_an_overwrite_until_another_replaces_it() {
     let fixture = Fixture::new().await;
     let outcome = |w: crate::Written| w.outcome;
-    let append = fixture.write(&[(1, "one")], WriteMode::Append, batch("a")).await.unwrap();
+    let append = fixture
+        .write(&[(1, "one")], WriteMode::Append, batch("a"))
+        .await
+        .unwrap();
     assert_eq!(outcome(append), WriteOutcome::Committed);
-    assert_eq!(outcome(fixture.write(&[(1, "one")], WriteMode::Append, batch("a")).await.unwrap()), WriteOutcome::AlreadyDone);
-    fixture.write(&[(2, "two")], WriteMode::Append, batch("b")).await.unwrap();
-    assert_eq!(outcome(fixture.write(&[(1, "one")], WriteMode::Append, batch("a")).await.unwrap()), WriteOutcome::AlreadyDone);
+    assert_eq!(
+        outcome(
+            fixture
+                .write(&[(1, "one")], WriteMode::Append, batch("a"))
+                .await
+                .unwrap()
+        ),
+        WriteOutcome::AlreadyDone
+    );
+    fixture
+        .write(&[(2, "two")], WriteMode::Append, batch("b"))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(
+            fixture
+                .write(&[(1, "one")], WriteMode::Append, batch("a"))
+                .await
+                .unwrap()
+        ),
+        WriteOutcome::AlreadyDone
+    );
     assert_eq!(fixture.rows().await.len(), 2);
-    let again = WriteContext { reprocess: true, ..batch("a") };
-    assert_eq!(outcome(fixture.write(&[(1, "one")], WriteMode::Append, again).await.unwrap()), WriteOutcome::Committed);
+    let again = WriteContext {
+        reprocess: true,
+        ..batch("a")
+    };
+    assert_eq!(
+        outcome(
+            fixture
+                .write(&[(1, "one")], WriteMode::Append, again)
+                .await
+                .unwrap()
+        ),
+        WriteOutcome::Committed
+    );
 
-    fixture.write(&[(1, "A")], WriteMode::Overwrite, batch("x")).await.unwrap();
-    assert_eq!(outcome(fixture.write(&[(1, "A")], WriteMode::Overwrite, batch("x")).await.unwrap()), WriteOutcome::AlreadyDone);
-    fixture.write(&[(1, "B")], WriteMode::Overwrite, batch("y")).await.unwrap();
-    assert_eq!(outcome(fixture.write(&[(1, "A")], WriteMode::Overwrite, batch("x")).await.unwrap()), WriteOutcome::Committed);
+    fixture
+        .write(&[(1, "A")], WriteMode::Overwrite, batch("x"))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(
+            fixture
+                .write(&[(1, "A")], WriteMode::Overwrite, batch("x"))
+                .await
+                .unwrap()
+        ),
+        WriteOutcome::AlreadyDone
+    );
+    fixture
+        .write(&[(1, "B")], WriteMode::Overwrite, batch("y"))
+        .await
+        .unwrap();
+    assert_eq!(
+        outcome(
+            fixture
+                .write(&[(1, "A")], WriteMode::Overwrite, batch("x"))
+                .await
+                .unwrap()
+        ),
+        WriteOutcome::Committed
+    );
     assert_eq!(fixture.rows().await, [(1, "A".into())]);
 }
 
@@ -385,14 +691,25 @@ async fn batch_is_committed_once_and_an_overwrite_until_another_replaces_it() {
 async fn rearrangement_is_believed_only_from_optimize() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
-    let table = fixture.catalog.open_existing(&name(), WriteContext::default(), Trust::default()).await.unwrap();
+    let table = fixture
+        .catalog
+        .open_existing(&name(), WriteContext::default(), Trust::default())
+        .await
+        .unwrap();
     let state = table.table.snapshot().unwrap().clone();
     let mut add = state.log_data().iter().next().unwrap().add_action();
     add.path = "claims-to-move-rows.parquet".into();
     add.data_change = false;
     std::fs::copy(
-        fixture.folder.path().join("warehouse/silver/things").join(&fixture.parquet_files()[0]),
-        fixture.folder.path().join("warehouse/silver/things/claims-to-move-rows.parquet"),
+        fixture
+            .folder
+            .path()
+            .join("warehouse/silver/things")
+            .join(&fixture.parquet_files()[0]),
+        fixture
+            .folder
+            .path()
+            .join("warehouse/silver/things/claims-to-move-rows.parquet"),
     )
     .unwrap();
     let judged = fixture.asked().len();
@@ -401,7 +718,11 @@ async fn rearrangement_is_believed_only_from_optimize() {
         .build(
             Some(&state as &dyn TableReference),
             table.table.log_store(),
-            DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
+            DeltaOperation::Write {
+                mode: SaveMode::Append,
+                partition_by: None,
+                predicate: None,
+            },
         )
         .await
         .unwrap();
@@ -431,10 +752,25 @@ async fn two_creations_at_once_make_one_table() {
     fixture.guarded().await;
     assert_eq!(fixture.rows().await.len(), 3);
     let ids: Vec<String> = vec![
-        fixture.catalog.snapshot(&name(), At::Version(0)).await.unwrap().table_id.clone(),
-        fixture.catalog.snapshot(&name(), At::Version(1)).await.unwrap().table_id.clone(),
+        fixture
+            .catalog
+            .snapshot(&name(), At::Version(0))
+            .await
+            .unwrap()
+            .table_id
+            .clone(),
+        fixture
+            .catalog
+            .snapshot(&name(), At::Version(1))
+            .await
+            .unwrap()
+            .table_id
+            .clone(),
     ];
-    assert_eq!(ids[0], ids[1], "the second creation replaced the table's identity");
+    assert_eq!(
+        ids[0], ids[1],
+        "the second creation replaced the table's identity"
+    );
 }
 
 /// Writes the commit, and then reports what a store reports whose answer was lost.
@@ -453,19 +789,36 @@ impl LogStore for LyingLogStore {
     async fn read_commit_entry(&self, version: Version) -> DeltaResult<Option<Bytes>> {
         self.inner.read_commit_entry(version).await
     }
-    async fn write_commit_entry(&self, version: Version, commit: CommitOrBytes, operation: Uuid) -> Result<(), TransactionError> {
-        self.inner.write_commit_entry(version, commit, operation).await?;
+    async fn write_commit_entry(
+        &self,
+        version: Version,
+        commit: CommitOrBytes,
+        operation: Uuid,
+    ) -> Result<(), TransactionError> {
+        self.inner
+            .write_commit_entry(version, commit, operation)
+            .await?;
         if self.lies.swap(false, Ordering::SeqCst) {
             return Err(if self.says_exists {
                 TransactionError::VersionAlreadyExists(version)
             } else {
-                TransactionError::LogStoreError { msg: "timed out".into(), source: "timed out".into() }
+                TransactionError::LogStoreError {
+                    msg: "timed out".into(),
+                    source: "timed out".into(),
+                }
             });
         }
         Ok(())
     }
-    async fn abort_commit_entry(&self, version: Version, commit: CommitOrBytes, operation: Uuid) -> Result<(), TransactionError> {
-        self.inner.abort_commit_entry(version, commit, operation).await
+    async fn abort_commit_entry(
+        &self,
+        version: Version,
+        commit: CommitOrBytes,
+        operation: Uuid,
+    ) -> Result<(), TransactionError> {
+        self.inner
+            .abort_commit_entry(version, commit, operation)
+            .await
     }
     async fn get_latest_version(&self, start: Version) -> DeltaResult<Version> {
         self.inner.get_latest_version(start).await
@@ -486,18 +839,24 @@ async fn commit_that_the_store_denies_is_not_made_twice() {
     for says_exists in [true, false] {
         let fixture = Fixture::new().await;
         fixture.guarded().await;
-        let judge: Arc<dyn Judge> = fixture.judge.clone();
-        let judge: Weak<dyn Judge> = Arc::downgrade(&judge);
         let gate = Arc::new(Gate::new(
             Some(name()),
             fixture.location(),
-            Some(judge),
+            Some(fixture.judge.clone() as Arc<dyn Judge>),
             WriteContext::default(),
-            Trust { writes_its_files: true, ..Trust::default() },
+            Trust {
+                writes_its_files: true,
+                ..Trust::default()
+            },
             Utc::now,
         ));
-        let lying = LyingLogStore { inner: fixture.log_store(), lies: AtomicBool::new(true), says_exists };
-        let mut table = deltalake::DeltaTable::new(Arc::new(GatedLogStore::new(Arc::new(lying), gate.clone())));
+        let lying = LyingLogStore {
+            inner: fixture.log_store(),
+            lies: AtomicBool::new(true),
+            says_exists,
+        };
+        let mut table =
+            deltalake::DeltaTable::new(Arc::new(GatedLogStore::new(Arc::new(lying), gate.clone())));
         table.load().await.unwrap();
         let written = table
             .write(Vec::new())

@@ -20,13 +20,19 @@ pub(super) fn check_names(table: &TableName, schema: &DFSchema) -> Result<(), Ca
         let name = field.name();
         if name.is_empty() || name.contains(FORBIDDEN_IN_NAMES) {
             return Err(CatalogError::invalid(
-                format!("column `{name}` cannot be published to `{table}`: Delta allows no space and none of ,;{{}}()= in a name"),
-                Some(format!("rename it in the SQL: `\"{name}\" AS another_name`")),
+                format!(
+                    "column `{name}` cannot be published to `{table}`: Delta allows no space and none of ,;{{}}()= in a name"
+                ),
+                Some(format!(
+                    "rename it in the SQL: `\"{name}\" AS another_name`"
+                )),
             ));
         }
         if let Some(other) = seen.insert(name.to_lowercase(), name) {
             return Err(CatalogError::invalid(
-                format!("columns `{other}` and `{name}` cannot both be published to `{table}`: names differ by case alone, or not at all"),
+                format!(
+                    "columns `{other}` and `{name}` cannot both be published to `{table}`: names differ by case alone, or not at all"
+                ),
                 Some("rename one of them in the SQL".to_owned()),
             ));
         }
@@ -43,7 +49,9 @@ pub(super) fn check_partitions(
     for column in partition_by {
         if schema.field_with_unqualified_name(column).is_err() {
             return Err(CatalogError::invalid(
-                format!("`{table}` cannot be partitioned by `{column}`: the source has no such column"),
+                format!(
+                    "`{table}` cannot be partitioned by `{column}`: the source has no such column"
+                ),
                 Some(format!("its columns are {}", names(schema))),
             ));
         }
@@ -85,10 +93,18 @@ pub(super) fn align(
         .iter()
         .map(|(qualifier, field)| {
             let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-            (field.name().to_lowercase(), (column, field.as_ref().clone()))
+            (
+                field.name().to_lowercase(),
+                (column, field.as_ref().clone()),
+            )
         })
         .collect();
-    let order: Vec<String> = source.schema().fields().iter().map(|f| f.name().to_lowercase()).collect();
+    let order: Vec<String> = source
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().to_lowercase())
+        .collect();
     let mut columns = Vec::new();
     let mut missing = Vec::new();
     for field in schema.fields() {
@@ -102,13 +118,22 @@ pub(super) fn align(
                             from.data_type(),
                             field.data_type()
                         ),
-                        Some(format!("cast it in the SQL: `CAST({0} AS ...) AS {0}`", field.name())),
+                        Some(format!(
+                            "cast it in the SQL: `CAST({0} AS ...) AS {0}`",
+                            field.name()
+                        )),
                     ));
                 }
-                columns.push(cast_named(column, from.data_type(), field.data_type(), field.name()));
+                columns.push(cast_named(
+                    column,
+                    from.data_type(),
+                    field.data_type(),
+                    field.name(),
+                ));
             }
             None if evolution == SchemaEvolution::AddColumns && field.is_nullable() => {
-                let null = ScalarValue::try_from(field.data_type()).map_err(|e| unplanned(table, e))?;
+                let null =
+                    ScalarValue::try_from(field.data_type()).map_err(|e| unplanned(table, e))?;
                 columns.push(lit(null).alias(field.name()));
             }
             None => missing.push(field.name().clone()),
@@ -121,9 +146,16 @@ pub(super) fn align(
         ));
     }
     if !offered.is_empty() && evolution == SchemaEvolution::Refuse {
-        let extra: Vec<String> = offered.values().map(|(_, field)| field.name().clone()).collect();
+        let extra: Vec<String> = offered
+            .values()
+            .map(|(_, field)| field.name().clone())
+            .collect();
         return Err(CatalogError::invalid(
-            format!("`{table}` has no column{} {}", plural(extra.len()), quoted(&extra)),
+            format!(
+                "`{table}` has no column{} {}",
+                plural(extra.len()),
+                quoted(&extra)
+            ),
             Some("leave it out of the SQL, or set `schema_evolution: add_columns`".to_owned()),
         ));
     }
@@ -139,8 +171,9 @@ pub(super) fn align(
 /// Whether every value of one type has an equal one in the other.
 fn fits(from: &DataType, to: &DataType) -> bool {
     use DataType::{
-        Binary, BinaryView, Date32, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16, Float32, Float64, Int8,
-        Int16, Int32, Int64, LargeBinary, LargeUtf8, Null, Timestamp, UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
+        Binary, BinaryView, Date32, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16,
+        Float32, Float64, Int8, Int16, Int32, Int64, LargeBinary, LargeUtf8, Null, Timestamp,
+        UInt8, UInt16, UInt32, UInt64, Utf8, Utf8View,
     };
     if from == to {
         return true;
@@ -150,7 +183,10 @@ fn fits(from: &DataType, to: &DataType) -> bool {
         (Dictionary(_, value), _) => fits(value, to),
         (_, Dictionary(_, value)) => fits(from, value),
         (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => true,
-        (Binary | LargeBinary | BinaryView | FixedSizeBinary(_), Binary | LargeBinary | BinaryView) => true,
+        (
+            Binary | LargeBinary | BinaryView | FixedSizeBinary(_),
+            Binary | LargeBinary | BinaryView,
+        ) => true,
         (Int8, Int16 | Int32 | Int64) | (Int16, Int32 | Int64) | (Int32, Int64) => true,
         (UInt8, Int16 | Int32 | Int64) | (UInt16, Int32 | Int64) | (UInt32 | UInt64, Int64) => true,
         (Float16, Float32 | Float64) | (Float32, Float64) => true,
@@ -158,14 +194,19 @@ fn fits(from: &DataType, to: &DataType) -> bool {
         (Decimal128(p, s) | Decimal256(p, s), Decimal128(q, t) | Decimal256(q, t)) => {
             t >= s && i16::from(*q) - i16::from(*t) >= i16::from(*p) - i16::from(*s)
         }
-        (Timestamp(_, from_zone), Timestamp(_, to_zone)) => from_zone.is_some() == to_zone.is_some(),
-        (DataType::Date64, Date32) => true,
-        (DataType::List(f) | DataType::LargeList(f), DataType::List(t) | DataType::LargeList(t)) => {
-            fits(f.data_type(), t.data_type())
+        (Timestamp(_, from_zone), Timestamp(_, to_zone)) => {
+            from_zone.is_some() == to_zone.is_some()
         }
+        (DataType::Date64, Date32) => true,
+        (
+            DataType::List(f) | DataType::LargeList(f),
+            DataType::List(t) | DataType::LargeList(t),
+        ) => fits(f.data_type(), t.data_type()),
         (DataType::Struct(f), DataType::Struct(t)) => {
             f.len() == t.len()
-                && f.iter().zip(t).all(|(f, t)| f.name() == t.name() && fits(f.data_type(), t.data_type()))
+                && f.iter()
+                    .zip(t)
+                    .all(|(f, t)| f.name() == t.name() && fits(f.data_type(), t.data_type()))
         }
         _ => false,
     }
@@ -176,19 +217,27 @@ fn delta_type(table: &TableName, column: &str, from: &DataType) -> Result<DataTy
     let same = |inner: &DataType| delta_type(table, column, inner);
     Ok(match from {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
-        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => DataType::Binary,
+        DataType::BinaryView | DataType::LargeBinary | DataType::FixedSizeBinary(_) => {
+            DataType::Binary
+        }
         DataType::Dictionary(_, value) => same(value)?,
         DataType::UInt8 => DataType::Int16,
         DataType::UInt16 => DataType::Int32,
         DataType::UInt32 | DataType::UInt64 => DataType::Int64,
         DataType::Float16 => DataType::Float32,
         DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(_, Some(_)) => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        DataType::Timestamp(_, Some(_)) => {
+            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        }
         DataType::Timestamp(_, None) => DataType::Timestamp(TimeUnit::Microsecond, None),
         DataType::Decimal256(p, s) if *p <= 38 => DataType::Decimal128(*p, *s),
-        DataType::List(field) | DataType::LargeList(field) => {
-            DataType::List(field.as_ref().clone().with_data_type(same(field.data_type())?).into())
-        }
+        DataType::List(field) | DataType::LargeList(field) => DataType::List(
+            field
+                .as_ref()
+                .clone()
+                .with_data_type(same(field.data_type())?)
+                .into(),
+        ),
         DataType::Struct(fields) => DataType::Struct(
             fields
                 .iter()
@@ -211,12 +260,16 @@ fn delta_type(table: &TableName, column: &str, from: &DataType) -> Result<DataTy
         DataType::Null => {
             return Err(CatalogError::invalid(
                 format!("column `{column}` of `{table}` has no type: all of it is NULL"),
-                Some(format!("give it one in the SQL: `CAST(NULL AS bigint) AS {column}`")),
+                Some(format!(
+                    "give it one in the SQL: `CAST(NULL AS bigint) AS {column}`"
+                )),
             ));
         }
         other => {
             return Err(CatalogError::invalid(
-                format!("column `{column}` has the type {other}, which a Delta table cannot hold (`{table}`)"),
+                format!(
+                    "column `{column}` has the type {other}, which a Delta table cannot hold (`{table}`)"
+                ),
                 Some("cast it in the SQL, for example to string or bigint".to_owned()),
             ));
         }
@@ -224,7 +277,11 @@ fn delta_type(table: &TableName, column: &str, from: &DataType) -> Result<DataTy
 }
 
 fn cast_named(column: Expr, from: &DataType, to: &DataType, name: &str) -> Expr {
-    if from == to { column.alias(name) } else { cast(column, to.clone()).alias(name) }
+    if from == to {
+        column.alias(name)
+    } else {
+        cast(column, to.clone()).alias(name)
+    }
 }
 
 fn project(
@@ -233,7 +290,10 @@ fn project(
     source: LogicalPlan,
     columns: Vec<Expr>,
 ) -> Result<LogicalPlan, CatalogError> {
-    LogicalPlanBuilder::from(source).project(columns).and_then(LogicalPlanBuilder::build).map_err(|e| unplanned(table, e))
+    LogicalPlanBuilder::from(source)
+        .project(columns)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| unplanned(table, e))
 }
 
 fn unplanned(table: &TableName, error: datafusion::error::DataFusionError) -> CatalogError {
@@ -241,11 +301,21 @@ fn unplanned(table: &TableName, error: datafusion::error::DataFusionError) -> Ca
 }
 
 fn names(schema: &DFSchema) -> String {
-    quoted(&schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>())
+    quoted(
+        &schema
+            .fields()
+            .iter()
+            .map(|f| f.name().clone())
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn plural(count: usize) -> &'static str {

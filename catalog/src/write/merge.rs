@@ -10,7 +10,9 @@ use deltalake::operations::merge::{DeleteBuilder, InsertBuilder, UpdateBuilder};
 use deltalake::{DeltaResult, DeltaTable};
 
 use super::run::{data_frame, writer_properties};
-use super::{MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write, WriteMode};
+use super::{
+    MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write, WriteMode,
+};
 use crate::CatalogError;
 
 const SOURCE: &str = "source";
@@ -25,7 +27,12 @@ pub(super) async fn merge(
     source: LogicalPlan,
     properties: CommitProperties,
 ) -> DeltaResult<DeltaTable> {
-    let columns: Vec<String> = source.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let columns: Vec<String> = source
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     let mut builder = table
         .clone()
         .merge(data_frame(session, source), spec.on.as_str())
@@ -39,8 +46,12 @@ pub(super) async fn merge(
     for clause in &spec.matched {
         builder = match &clause.action {
             MatchedAction::Delete => builder.when_matched_delete(|d| delete(d, clause))?,
-            MatchedAction::UpdateAll => builder.when_matched_update(|u| update(u, clause, &all(&columns)))?,
-            MatchedAction::Update(set) => builder.when_matched_update(|u| update(u, clause, set))?,
+            MatchedAction::UpdateAll => {
+                builder.when_matched_update(|u| update(u, clause, &all(&columns)))?
+            }
+            MatchedAction::Update(set) => {
+                builder.when_matched_update(|u| update(u, clause, set))?
+            }
         };
     }
     for clause in &spec.not_matched {
@@ -48,8 +59,12 @@ pub(super) async fn merge(
     }
     for clause in &spec.not_matched_by_source {
         builder = match &clause.action {
-            MatchedAction::Delete => builder.when_not_matched_by_source_delete(|d| delete(d, clause))?,
-            MatchedAction::Update(set) => builder.when_not_matched_by_source_update(|u| update(u, clause, set))?,
+            MatchedAction::Delete => {
+                builder.when_not_matched_by_source_delete(|d| delete(d, clause))?
+            }
+            MatchedAction::Update(set) => {
+                builder.when_not_matched_by_source_update(|u| update(u, clause, set))?
+            }
             MatchedAction::UpdateAll => {
                 builder.when_not_matched_by_source_update(|u| update(u, clause, &all(&columns)))?
             }
@@ -64,41 +79,89 @@ pub(super) fn inserts(
     source: &LogicalPlan,
     write: &Write,
 ) -> Result<LogicalPlan, CatalogError> {
-    let WriteMode::Merge(spec) = &write.mode else { return Ok(source.clone()) };
-    let failed = |e| CatalogError::failed(format!("the merge into `{}` cannot be planned", write.table), e);
+    let WriteMode::Merge(spec) = &write.mode else {
+        return Ok(source.clone());
+    };
+    let failed = |e| {
+        CatalogError::failed(
+            format!("the merge into `{}` cannot be planned", write.table),
+            e,
+        )
+    };
     let mut inserted: Option<LogicalPlan> = None;
-    let mut remaining = LogicalPlanBuilder::from(source.clone()).alias(SOURCE).map_err(failed)?.build().map_err(failed)?;
+    let mut remaining = LogicalPlanBuilder::from(source.clone())
+        .alias(SOURCE)
+        .map_err(failed)?
+        .build()
+        .map_err(failed)?;
     for clause in &spec.not_matched {
         let mut rows = LogicalPlanBuilder::from(remaining.clone());
         if let Some(when) = &clause.when {
-            let condition = session.state().create_logical_expr(when, remaining.schema()).map_err(failed)?;
+            let condition = session
+                .state()
+                .create_logical_expr(when, remaining.schema())
+                .map_err(failed)?;
             rows = rows.filter(condition.clone()).map_err(failed)?;
             let rest = condition.is_not_true();
-            remaining = LogicalPlanBuilder::from(remaining).filter(rest).map_err(failed)?.build().map_err(failed)?;
+            remaining = LogicalPlanBuilder::from(remaining)
+                .filter(rest)
+                .map_err(failed)?
+                .build()
+                .map_err(failed)?;
         }
         let schema = rows.schema().clone();
         let values = match &clause.insert {
-            None => schema.columns().into_iter().map(|c| col(c.clone()).alias(c.name)).collect::<Vec<_>>(),
+            None => schema
+                .columns()
+                .into_iter()
+                .map(|c| col(c.clone()).alias(c.name))
+                .collect::<Vec<_>>(),
             Some(set) => {
                 let mut values = Vec::new();
                 for field in source.schema().fields() {
-                    let Some((_, sql)) = set.iter().find(|(name, _)| name.eq_ignore_ascii_case(field.name())) else {
+                    let Some((_, sql)) = set
+                        .iter()
+                        .find(|(name, _)| name.eq_ignore_ascii_case(field.name()))
+                    else {
                         continue;
                     };
-                    values.push(session.state().create_logical_expr(sql, &schema).map_err(failed)?.alias(field.name()));
+                    values.push(
+                        session
+                            .state()
+                            .create_logical_expr(sql, &schema)
+                            .map_err(failed)?
+                            .alias(field.name()),
+                    );
                 }
                 for (name, sql) in set {
-                    if !values.iter().any(|v| v.schema_name().to_string().eq_ignore_ascii_case(name)) {
-                        values.push(session.state().create_logical_expr(sql, &schema).map_err(failed)?.alias(name));
+                    if !values
+                        .iter()
+                        .any(|v| v.schema_name().to_string().eq_ignore_ascii_case(name))
+                    {
+                        values.push(
+                            session
+                                .state()
+                                .create_logical_expr(sql, &schema)
+                                .map_err(failed)?
+                                .alias(name),
+                        );
                     }
                 }
                 values
             }
         };
-        let rows = rows.project(values).map_err(failed)?.build().map_err(failed)?;
+        let rows = rows
+            .project(values)
+            .map_err(failed)?
+            .build()
+            .map_err(failed)?;
         inserted = Some(match inserted {
             None => rows,
-            Some(before) => LogicalPlanBuilder::from(before).union(rows).map_err(failed)?.build().map_err(failed)?,
+            Some(before) => LogicalPlanBuilder::from(before)
+                .union(rows)
+                .map_err(failed)?
+                .build()
+                .map_err(failed)?,
         });
         if clause.when.is_none() {
             break;
@@ -106,22 +169,34 @@ pub(super) fn inserts(
     }
     inserted.ok_or_else(|| {
         CatalogError::invalid(
-            format!("`{}` does not exist, and the merge inserts nothing", write.table),
+            format!(
+                "`{}` does not exist, and the merge inserts nothing",
+                write.table
+            ),
             Some("create the table first, for example with `mode: append`".to_owned()),
         )
     })
 }
 
 fn all(columns: &[String]) -> Vec<(String, String)> {
-    columns.iter().map(|name| (name.clone(), format!("{SOURCE}.{}", quoted(name)))).collect()
+    columns
+        .iter()
+        .map(|name| (name.clone(), format!("{SOURCE}.{}", quoted(name))))
+        .collect()
 }
 
-fn update(builder: UpdateBuilder, clause: &MatchedClause, set: &[(String, String)]) -> UpdateBuilder {
+fn update(
+    builder: UpdateBuilder,
+    clause: &MatchedClause,
+    set: &[(String, String)],
+) -> UpdateBuilder {
     let builder = match &clause.when {
         Some(when) => builder.predicate(when.as_str()),
         None => builder,
     };
-    set.iter().fold(builder, |b, (name, sql)| b.update(target_column(name), sql.as_str()))
+    set.iter().fold(builder, |b, (name, sql)| {
+        b.update(target_column(name), sql.as_str())
+    })
 }
 
 fn delete(builder: DeleteBuilder, clause: &MatchedClause) -> DeleteBuilder {
@@ -137,7 +212,9 @@ fn insert(builder: InsertBuilder, clause: &NotMatchedClause, columns: &[String])
         None => builder,
     };
     let set = clause.insert.clone().unwrap_or_else(|| all(columns));
-    set.iter().fold(builder, |b, (name, sql)| b.set(target_column(name), sql.as_str()))
+    set.iter().fold(builder, |b, (name, sql)| {
+        b.set(target_column(name), sql.as_str())
+    })
 }
 
 fn target_column(name: &str) -> Column {

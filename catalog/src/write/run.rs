@@ -38,7 +38,11 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Refused`] when the gate refuses, and the table is as it was; [`CatalogError::Invalid`] when source
     /// and table do not fit; [`CatalogError::Conflict`] when other writers were faster every time.
-    pub async fn write(&self, session: &SessionContext, write: Write) -> Result<Written, CatalogError> {
+    pub async fn write(
+        &self,
+        session: &SessionContext,
+        write: Write,
+    ) -> Result<Written, CatalogError> {
         let mut attempt = 1;
         loop {
             match self.try_write(session, &write).await {
@@ -64,7 +68,9 @@ impl Catalog {
         batch: &Batch,
         mode: &WriteMode,
     ) -> Result<Option<i64>, CatalogError> {
-        let table = self.open_gated(name, super::WriteContext::default(), Trust::default()).await?;
+        let table = self
+            .open_gated(name, super::WriteContext::default(), Trust::default())
+            .await?;
         if !table.exists {
             return Ok(None);
         }
@@ -75,15 +81,28 @@ impl Catalog {
         Ok(done.then(|| table.version()))
     }
 
-    async fn try_write(&self, session: &SessionContext, write: &Write) -> Result<Written, CatalogError> {
-        let trust = Trust { writes_its_files: true, ..Trust::default() };
-        let table = self.open_gated(&write.table, write.context.clone(), trust).await?;
+    async fn try_write(
+        &self,
+        session: &SessionContext,
+        write: &Write,
+    ) -> Result<Written, CatalogError> {
+        let trust = Trust {
+            writes_its_files: true,
+            ..Trust::default()
+        };
+        let table = self
+            .open_gated(&write.table, write.context.clone(), trust)
+            .await?;
         let mut transactions = Vec::new();
         if let Some(batch) = &write.context.batch {
-            let state = if table.exists { BatchState::read(&table.table, batch).await? } else { BatchState::default() };
+            let state = if table.exists {
+                BatchState::read(&table.table, batch).await?
+            } else {
+                BatchState::default()
+            };
             if state.is_done(&write.mode) && !write.context.reprocess {
                 self.register_written(&table).await?;
-                return self.written(&table, WriteOutcome::AlreadyDone);
+                return self.written(&table, WriteOutcome::AlreadyDone).await;
             }
             transactions = state.next(batch);
         }
@@ -93,22 +112,62 @@ impl Catalog {
             WriteMode::Merge(_) if !table.exists => {
                 // Nothing is there to match: the rows that the merge would insert make the first version.
                 let source = super::merge::inserts(session, &source, write)?;
-                self.rewrite(session, &table, write, source, SaveMode::Append, None, properties).await
+                self.rewrite(
+                    session,
+                    &table,
+                    write,
+                    source,
+                    SaveMode::Append,
+                    None,
+                    properties,
+                )
+                .await
             }
-            WriteMode::Merge(spec) => super::merge::merge(session, &table.table, write, spec, source, properties).await,
-            WriteMode::Append => self.rewrite(session, &table, write, source, SaveMode::Append, None, properties).await,
+            WriteMode::Merge(spec) => {
+                super::merge::merge(session, &table.table, write, spec, source, properties).await
+            }
+            WriteMode::Append => {
+                self.rewrite(
+                    session,
+                    &table,
+                    write,
+                    source,
+                    SaveMode::Append,
+                    None,
+                    properties,
+                )
+                .await
+            }
             WriteMode::Overwrite => {
-                self.rewrite(session, &table, write, source, SaveMode::Overwrite, None, properties).await
+                self.rewrite(
+                    session,
+                    &table,
+                    write,
+                    source,
+                    SaveMode::Overwrite,
+                    None,
+                    properties,
+                )
+                .await
             }
             WriteMode::ReplaceWhere(predicate) => {
                 let predicate = table.exists.then_some(predicate.as_str());
-                self.rewrite(session, &table, write, source, SaveMode::Overwrite, predicate, properties).await
+                self.rewrite(
+                    session,
+                    &table,
+                    write,
+                    source,
+                    SaveMode::Overwrite,
+                    predicate,
+                    properties,
+                )
+                .await
             }
         };
         let table = self.conclude(table, result).await?;
         crate::failpoint!("write.before_register");
         self.register_written(&table).await?;
-        self.written(&table, WriteOutcome::Committed)
+        self.written(&table, WriteOutcome::Committed).await
     }
 
     fn source(
@@ -119,11 +178,17 @@ impl Catalog {
     ) -> Result<LogicalPlan, CatalogError> {
         columns::check_names(&write.table, write.source.schema())?;
         if !table.exists {
-            columns::check_partitions(&write.table, write.source.schema(), &write.options.partition_by)?;
+            columns::check_partitions(
+                &write.table,
+                write.source.schema(),
+                &write.options.partition_by,
+            )?;
             return columns::for_new_table(session, &write.table, write.source.clone());
         }
         let existing = table.columns()?;
-        if !write.options.partition_by.is_empty() && write.options.partition_by != existing.partition_columns {
+        if !write.options.partition_by.is_empty()
+            && write.options.partition_by != existing.partition_columns
+        {
             return Err(CatalogError::invalid(
                 format!(
                     "`{}` is partitioned by [{}], not by [{}]",
@@ -134,7 +199,13 @@ impl Catalog {
                 Some("leave `partition_by` as it was when the table was created".to_owned()),
             ));
         }
-        columns::align(session, &write.table, write.source.clone(), &existing.schema, write.options.schema_evolution)
+        columns::align(
+            session,
+            &write.table,
+            write.source.clone(),
+            &existing.schema,
+            write.options.schema_evolution,
+        )
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call for four modes")]
@@ -158,10 +229,12 @@ impl Catalog {
             .with_writer_properties(writer_properties())
             .with_commit_properties(properties);
         if !table.exists {
-            builder = builder.with_table_name(write.table.to_string()).with_configuration([(
-                "delta.setTransactionRetentionDuration".to_owned(),
-                Some(BATCH_RETENTION.to_owned()),
-            )]);
+            builder = builder
+                .with_table_name(write.table.to_string())
+                .with_configuration([(
+                    "delta.setTransactionRetentionDuration".to_owned(),
+                    Some(BATCH_RETENTION.to_owned()),
+                )]);
             if !write.options.partition_by.is_empty() {
                 builder = builder.with_partition_columns(write.options.partition_by.clone());
             }
@@ -177,20 +250,28 @@ impl Catalog {
         builder.await
     }
 
-    fn written(&self, table: &GatedTable, outcome: WriteOutcome) -> Result<Written, CatalogError> {
-        self.adopt(table)?;
+    async fn written(
+        &self,
+        table: &GatedTable,
+        outcome: WriteOutcome,
+    ) -> Result<Written, CatalogError> {
+        self.adopt(table).await?;
         self.describe(table, outcome)
     }
 
     /// Describes the version that an operation left.
-    pub(crate) fn describe(&self, table: &GatedTable, outcome: WriteOutcome) -> Result<Written, CatalogError> {
+    pub(crate) fn describe(
+        &self,
+        table: &GatedTable,
+        outcome: WriteOutcome,
+    ) -> Result<Written, CatalogError> {
         let snapshot = table.columns()?;
         let record = table.gate.record();
         Ok(Written {
             table: table.name.clone(),
             version: snapshot.version,
             outcome,
-            rows: snapshot.files.iter().map(|f| f.num_records().unwrap_or_default()).sum(),
+            rows: snapshot.row_count().unwrap_or_default(),
             files: snapshot.files.len(),
             verdict: record.stamp.clone(),
             report: record.ruling.as_ref().map(|ruling| ruling.report.clone()),
@@ -214,7 +295,9 @@ impl Catalog {
                     return Err(stop);
                 }
                 let committed = table.gate.record().committed;
-                let Some(version) = committed else { return Err(table.failed(error)) };
+                let Some(version) = committed else {
+                    return Err(table.failed(error));
+                };
                 warn!(table = %table.name, version, %error, "the commit stands, though something after it failed");
                 table.reload().await?;
                 Ok(table)
@@ -242,24 +325,40 @@ struct BatchState {
 impl BatchState {
     async fn read(table: &DeltaTable, batch: &Batch) -> Result<Self, CatalogError> {
         let log_store = table.log_store();
-        let failed = |e| CatalogError::failed(format!("the batches of `{}` cannot be read", batch.writer), e);
+        let failed = |e| {
+            CatalogError::failed(
+                format!("the batches of `{}` cannot be read", batch.writer),
+                e,
+            )
+        };
         let state = table.snapshot().map_err(failed)?;
         Ok(Self {
-            latest: state.transaction_version(log_store.as_ref(), writer_id(batch)).await.map_err(failed)?,
-            this: state.transaction_version(log_store.as_ref(), batch_id(batch)).await.map_err(failed)?,
+            latest: state
+                .transaction_version(log_store.as_ref(), writer_id(batch))
+                .await
+                .map_err(failed)?,
+            this: state
+                .transaction_version(log_store.as_ref(), batch_id(batch))
+                .await
+                .map_err(failed)?,
         })
     }
 
     fn is_done(self, mode: &WriteMode) -> bool {
         match mode {
             WriteMode::Append | WriteMode::Merge(_) => self.this.is_some(),
-            WriteMode::Overwrite | WriteMode::ReplaceWhere(_) => self.this.is_some() && self.this == self.latest,
+            WriteMode::Overwrite | WriteMode::ReplaceWhere(_) => {
+                self.this.is_some() && self.this == self.latest
+            }
         }
     }
 
     fn next(self, batch: &Batch) -> Vec<Transaction> {
         let number = self.latest.unwrap_or_default() + 1;
-        vec![Transaction::new(writer_id(batch), number), Transaction::new(batch_id(batch), number)]
+        vec![
+            Transaction::new(writer_id(batch), number),
+            Transaction::new(batch_id(batch), number),
+        ]
     }
 }
 
