@@ -8,7 +8,9 @@ mod suite;
 mod waiver;
 pub mod yaml;
 
-pub use report::{CheckResult, Report, Scope, Severity, Verdict};
+pub use report::{
+    CheckResult, Report, Scope, Severity, Verdict, share_of_rows, thousands, to_junit,
+};
 pub use subject::{Previous, Subject, judge};
 pub use suite::{Suite, TableReference};
 pub use waiver::Waiver;

@@ -1,9 +1,20 @@
-//! What the judge found.
+//! What the judge found: the outcome of each check, and what it means for a commit.
+
+mod junit;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::Waiver;
+
+pub use junit::to_junit;
+pub use text::{share_of_rows, thousands};
 
 /// The outcome of a check; a worse one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,6 +30,18 @@ pub enum Verdict {
     Fail,
     /// Could not be evaluated; blocks.
     Error,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Waived => "waived",
+            Self::Fail => "fail",
+            Self::Error => "error",
+        })
+    }
 }
 
 /// What a failing check does.
@@ -75,6 +98,9 @@ pub struct CheckResult {
     pub verdict: Verdict,
     /// The metric, when it is a number.
     pub metric: Option<f64>,
+    /// How far the metric is from the bound that it breaks, in the metric's unit; 0 when it keeps all.
+    #[serde(default)]
+    pub distance: Option<f64>,
     /// The metric for people, for example `97.1%`.
     pub observed: String,
     /// The wanted value for people, for example `at least 99%`.
@@ -108,5 +134,67 @@ impl Report {
     /// Whether a commit of this data is refused.
     pub fn blocks(&self) -> bool {
         self.verdict() >= Verdict::Fail
+    }
+
+    /// How many checks have the verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.checks.iter().filter(|c| c.verdict == verdict).count()
+    }
+
+    /// Turns failures into `waived` where a waiver holds at `now`.
+    ///
+    /// A check that could not be evaluated stays an error: a waiver accepts known bad data, not
+    /// unknown data.
+    pub fn apply_waivers(&mut self, waivers: &[Waiver], now: DateTime<Utc>) {
+        for check in &mut self.checks {
+            if check.verdict != Verdict::Fail {
+                continue;
+            }
+            let holding = waivers
+                .iter()
+                .filter(|waiver| waiver.check == check.id && waiver.holds_at(now))
+                .max_by_key(|waiver| (waiver.until, waiver.made));
+            if let Some(waiver) = holding {
+                check.verdict = Verdict::Waived;
+                check.waiver = Some(waiver.clone());
+            }
+        }
+    }
+
+    /// Whether no blocking check is worse here than in `base`, the report of the version before.
+    ///
+    /// A check is worse when it blocks here and did not in `base`, or is not in `base` at all; when
+    /// it has more bad rows; when its metric is further from its threshold; when it cannot be
+    /// evaluated and could in `base`; and when nothing tells how the two compare.
+    pub fn is_no_worse_than(&self, base: &Self) -> bool {
+        self.checks
+            .iter()
+            .filter(|check| check.verdict >= Verdict::Fail)
+            .all(|check| {
+                let before = base.checks.iter().find(|before| before.id == check.id);
+                before.is_some_and(|before| check.is_no_worse_than(before))
+            })
+    }
+}
+
+impl CheckResult {
+    /// Whether this result, which blocks, is no worse than the one before.
+    fn is_no_worse_than(&self, before: &Self) -> bool {
+        if before.verdict == Verdict::Error {
+            return true;
+        }
+        let was_bad = before.verdict >= Verdict::Waived;
+        if !was_bad || self.verdict == Verdict::Error {
+            return false;
+        }
+        let rows = self.bad_rows.zip(before.bad_rows);
+        let distances = self.distance.zip(before.distance);
+        if rows.is_none() && distances.is_none() {
+            return false;
+        }
+        let has_no_more_bad_rows = rows.is_none_or(|(here, there)| here <= there);
+        // Written so that a NaN counts as worse.
+        let is_no_further = distances.is_none_or(|(here, there)| here <= there);
+        has_no_more_bad_rows && is_no_further
     }
 }

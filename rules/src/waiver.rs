@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Waiver {
     /// The check's id.
     pub check: String,
-    /// It holds until then.
+    /// It holds until then, exclusively.
     pub until: DateTime<Utc>,
     /// Why.
     pub reason: String,
@@ -16,4 +16,11 @@ pub struct Waiver {
     pub by: String,
     /// When it was given.
     pub made: DateTime<Utc>,
+}
+
+impl Waiver {
+    /// Whether the permission is in force.
+    pub fn holds_at(&self, now: DateTime<Utc>) -> bool {
+        now < self.until
+    }
 }

@@ -1,0 +1,79 @@
+//! Reports as JUnit XML, which build servers show.
+
+use std::io;
+use std::time::Duration;
+
+use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
+
+use super::text::row_key;
+use super::{CheckResult, Report, Verdict};
+
+/// Reports as JUnit XML: a suite each report, a test case each check.
+///
+/// `fail` is a failure, `error` an error, `waived` a skipped case with its reason; `warn` is a
+/// success whose output says what was found.
+///
+/// # Errors
+/// The XML could not be written.
+pub fn to_junit(reports: &[Report]) -> io::Result<String> {
+    let mut junit = Junit::new("lakegate");
+    for report in reports {
+        let mut suite = TestSuite::new(&report.table);
+        suite.set_timestamp(report.judged_at);
+        suite.add_property(("rules_file", report.rules_file.as_str()));
+        suite.add_property(("rules_sha256", report.rules_sha256.as_str()));
+        suite.add_test_cases(report.checks.iter().map(|check| case(report, check)));
+        junit.add_test_suite(suite);
+    }
+    junit.to_string().map_err(io::Error::other)
+}
+
+fn case(report: &Report, check: &CheckResult) -> TestCase {
+    let outcome = outcome(check);
+    let status = match check.verdict {
+        Verdict::Pass | Verdict::Warn => TestCaseStatus::success(),
+        Verdict::Waived => {
+            let mut status = TestCaseStatus::skipped();
+            let reason = check.waiver.as_ref().map(|waiver| waiver.reason.as_str());
+            status.set_message(format!("waived: {}", reason.unwrap_or_default()));
+            status
+        }
+        Verdict::Fail | Verdict::Error => {
+            let kind = if check.verdict == Verdict::Fail {
+                NonSuccessKind::Failure
+            } else {
+                NonSuccessKind::Error
+            };
+            let mut status = TestCaseStatus::non_success(kind);
+            status.set_message(outcome.lines().next().unwrap_or_default());
+            status.set_type(&check.kind);
+            status.set_description(&outcome);
+            status
+        }
+    };
+    let mut case = TestCase::new(&check.id, status);
+    case.set_classname(&report.table);
+    case.set_time(Duration::from_millis(check.elapsed_ms));
+    if check.verdict == Verdict::Warn {
+        case.set_system_out(format!("warning: {outcome}"));
+    }
+    case
+}
+
+/// What was found, in lines: observed and wanted, the reason, keys of bad rows.
+fn outcome(check: &CheckResult) -> String {
+    let mut lines = vec![format!(
+        "{}, wanted {}{}",
+        check.observed,
+        check.expected,
+        match (check.bad_rows, check.rows) {
+            (Some(bad), Some(rows)) => format!(" ({bad} of {rows} rows are bad)"),
+            (Some(bad), None) => format!(" ({bad} rows are bad)"),
+            (None, _) => String::new(),
+        }
+    )];
+    lines.extend(check.message.clone());
+    lines.extend(check.samples.iter().map(|sample| row_key(sample)));
+    lines.extend(check.hint.iter().map(|hint| format!("hint: {hint}")));
+    lines.join("\n")
+}
