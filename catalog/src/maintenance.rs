@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::gate::{RULES_PROPERTY, Trust};
-use crate::write::writer_properties;
+use crate::write::{delta_session, writer_properties};
 use crate::{
     At, Catalog, CatalogError, RulesText, TableName, WriteContext, WriteOutcome, Written, attach,
 };
@@ -196,7 +196,7 @@ impl Catalog {
             .clone()
             .optimize()
             .with_type(kind)
-            .with_session_state(Arc::new(session.state()))
+            .with_session_state(Arc::new(delta_session(session)))
             .with_writer_properties(writer_properties());
         if let Some(bytes) = target_bytes.and_then(NonZeroU64::new) {
             builder = builder.with_target_size(bytes);
@@ -274,7 +274,7 @@ impl Catalog {
             .clone()
             .delete()
             .with_predicate(predicate)
-            .with_session_state(Arc::new(session.state()))
+            .with_session_state(Arc::new(delta_session(session)))
             .with_writer_properties(writer_properties())
             .with_commit_properties(CommitProperties::default())
             .await
@@ -305,7 +305,7 @@ impl Catalog {
             .table
             .clone()
             .update()
-            .with_session_state(Arc::new(session.state()))
+            .with_session_state(Arc::new(delta_session(session)))
             .with_writer_properties(writer_properties());
         if let Some(predicate) = predicate {
             builder = builder.with_predicate(predicate);

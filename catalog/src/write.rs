@@ -4,7 +4,7 @@ mod columns;
 mod merge;
 mod run;
 
-pub(crate) use run::writer_properties;
+pub(crate) use run::{delta_session, writer_properties};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

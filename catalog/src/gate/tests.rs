@@ -383,7 +383,7 @@ async fn every_kind_of_commit_is_judged_and_upkeep_is_not() {
     );
     fixture
         .catalog
-        .restore(&name(), At::Version(1))
+        .restore(&name(), At::Version(0))
         .await
         .unwrap();
     let operations: Vec<String> = fixture
@@ -395,10 +395,7 @@ async fn every_kind_of_commit_is_judged_and_upkeep_is_not() {
         operations,
         ["WRITE", "MERGE", "WRITE", "UPDATE", "DELETE", "RESTORE"]
     );
-    assert_eq!(
-        fixture.rows().await,
-        [(1, "one".into()), (2, "zwei".into()), (3, "drei".into())]
-    );
+    assert_eq!(fixture.rows().await, [(1, "one".into()), (2, "two".into())]);
 }
 
 #[tokio::test]
@@ -861,7 +858,7 @@ async fn commit_that_the_store_denies_is_not_made_twice() {
         let written = table
             .write(Vec::new())
             .with_input_plan(plan(&[(3, "three")]))
-            .with_session_state(Arc::new(fixture.session.state()))
+            .with_session_state(Arc::new(crate::write::delta_session(&fixture.session)))
             .await
             .unwrap();
         assert_eq!(written.version(), Some(1));

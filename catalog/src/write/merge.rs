@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use datafusion::common::{Column, TableReference};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::merge::{DeleteBuilder, InsertBuilder, UpdateBuilder};
 use deltalake::{DeltaResult, DeltaTable};
 
-use super::run::{data_frame, writer_properties};
+use super::run::{delta_session, writer_properties};
 use super::{
     MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write, WriteMode,
 };
@@ -33,12 +33,13 @@ pub(super) async fn merge(
         .iter()
         .map(|f| f.name().clone())
         .collect();
+    let state = delta_session(session);
     let mut builder = table
         .clone()
-        .merge(data_frame(session, source), spec.on.as_str())
+        .merge(DataFrame::new(state.clone(), source), spec.on.as_str())
         .with_source_alias(SOURCE)
         .with_target_alias(TARGET)
-        .with_session_state(Arc::new(session.state()))
+        .with_session_state(Arc::new(state))
         .with_writer_properties(writer_properties())
         .with_commit_properties(properties)
         .with_merge_schema(write.options.schema_evolution == SchemaEvolution::AddColumns)

@@ -4,9 +4,11 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
+use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::Transaction;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::write::SchemaMode;
@@ -224,7 +226,7 @@ impl Catalog {
             .clone()
             .write(Vec::new())
             .with_input_plan(source)
-            .with_session_state(Arc::new(session.state()))
+            .with_session_state(Arc::new(delta_session(session)))
             .with_save_mode(save_mode)
             .with_writer_properties(writer_properties())
             .with_commit_properties(properties);
@@ -370,7 +372,17 @@ fn batch_id(batch: &Batch) -> String {
     format!("lakegate/{}/{}", batch.writer, batch.id)
 }
 
-/// A DataFrame over a plan, in a session.
-pub(super) fn data_frame(session: &SessionContext, plan: LogicalPlan) -> DataFrame {
-    DataFrame::new(session.state(), plan)
+/// A session as delta-rs' operations need it.
+///
+/// They plan nodes of their own, and look up pushed-down join keys by hash: DataFusion's lists of them panic on
+/// dictionary arrays, which delta-rs makes of partition columns.
+pub(crate) fn delta_session(session: &SessionContext) -> SessionState {
+    let mut config = session.copied_config();
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.hash_join_inlist_pushdown_max_size = 0;
+    optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+    SessionStateBuilder::new_from_existing(session.state())
+        .with_config(config)
+        .with_query_planner(DeltaPlanner::new())
+        .build()
 }
