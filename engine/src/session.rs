@@ -3,9 +3,33 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
-use datafusion::prelude::SessionContext;
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, TableProvider};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, TableName};
+
+use crate::EngineError;
+use crate::overlay::OverlayCatalog;
+
+/// The catalog's name in SQL.
+pub(crate) const CATALOG: &str = "lakegate";
+
+/// The schema of names without one.
+pub(crate) const DEFAULT_SCHEMA: &str = "default";
+
+/// Memory for the footers of data files, in bytes. DataFusion's default of 50 MB is too little for a lake.
+const METADATA_CACHE_BYTES: usize = 512 << 20;
+
+/// Consumers that an out-of-memory error names.
+const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(4);
+
+/// Share of the machine's memory that queries may use when nothing else is said, in percent.
+const DEFAULT_MEMORY_PERCENT: usize = 60;
+
+/// The memory of a machine that does not tell, in bytes.
+const UNKNOWN_MACHINE_BYTES: usize = 4 << 30;
 
 /// Resources of the engine.
 #[derive(Debug, Clone, Default)]
@@ -19,20 +43,55 @@ pub struct EngineOptions {
 }
 
 /// Sessions and queries over a catalog.
+///
+/// All sessions of an engine share one memory limit and one cache of file footers.
 #[derive(Debug)]
 pub struct Engine {
     catalog: Arc<Catalog>,
+    runtime: Arc<RuntimeEnv>,
+    config: SessionConfig,
+    memory_limit: usize,
 }
 
 impl Engine {
     /// An engine over a catalog.
-    pub fn new(catalog: Arc<Catalog>, _options: EngineOptions) -> Arc<Self> {
-        Arc::new(Self { catalog })
+    ///
+    /// # Errors
+    /// When the folder for spilled rows cannot be used.
+    pub fn new(catalog: Arc<Catalog>, options: EngineOptions) -> Result<Arc<Self>, EngineError> {
+        let memory_limit = options.memory_limit.unwrap_or_else(default_memory_limit);
+        let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), NAMED_CONSUMERS);
+        let mut runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_metadata_cache_limit(METADATA_CACHE_BYTES);
+        if let Some(folder) = &options.temp_dir {
+            std::fs::create_dir_all(folder).map_err(|source| EngineError::Failed {
+                message: format!(
+                    "cannot make the folder `{}` for spilled rows",
+                    folder.display()
+                ),
+                source: Box::new(source),
+                hint: Some("choose another folder, or make this one writable".into()),
+            })?;
+            runtime = runtime.with_temp_file_path(folder);
+        }
+        let runtime = runtime.build_arc().map_err(EngineError::from_execution)?;
+        Ok(Arc::new(Self {
+            catalog,
+            runtime,
+            config: session_config(options.target_partitions),
+            memory_limit,
+        }))
     }
 
     /// The catalog.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// Memory for operators that hold rows, in bytes.
+    pub fn memory_limit(&self) -> usize {
+        self.memory_limit
     }
 
     /// A session that sees the catalog's tables, each at one version for as long as the session lives.
@@ -43,12 +102,72 @@ impl Engine {
     /// A session in which some names mean other tables: a candidate, a pipeline's views.
     pub fn session_with(
         &self,
-        _overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
+        overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
     ) -> SessionContext {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the place that builds sessions"
-        )]
-        SessionContext::new()
+        self.session_over(
+            overlays
+                .into_iter()
+                .map(|(name, provider)| (name.schema, name.table, provider)),
+        )
+    }
+
+    /// A session in which some names, by schema and table, mean other tables. The names need not be a [`TableName`].
+    pub(crate) fn session_over(
+        &self,
+        overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
+    ) -> SessionContext {
+        let catalog = OverlayCatalog::new(catalog_provider(&self.catalog), overlays);
+        let state = SessionStateBuilder::new()
+            .with_config(self.config.clone())
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_default_features()
+            .build();
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, Arc::new(catalog));
+        context
+    }
+}
+
+/// The catalog's tables as DataFusion looks them up, each pinned at the version that is first seen.
+fn catalog_provider(_catalog: &Arc<Catalog>) -> Arc<dyn CatalogProvider> {
+    Arc::new(MemoryCatalogProvider::new())
+}
+
+fn session_config(target_partitions: Option<usize>) -> SessionConfig {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    if let Some(partitions) = target_partitions {
+        config = config.with_target_partitions(partitions);
+    }
+    let options = config.options_mut();
+    options.execution.parquet.pushdown_filters = true;
+    options.sql_parser.collect_spans = true;
+    // A join pushes the values of its build side into a scan; over the dictionary columns of a
+    // partitioned Delta table that fails, as deltalake's own sessions note.
+    options.optimizer.hash_join_inlist_pushdown_max_size = 0;
+    config
+}
+
+fn default_memory_limit() -> usize {
+    machine_memory().unwrap_or(UNKNOWN_MACHINE_BYTES) / 100 * DEFAULT_MEMORY_PERCENT
+}
+
+/// Memory of the machine or of the container, whichever is less.
+fn machine_memory() -> Option<usize> {
+    let total_kib = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<usize>().ok()
+        });
+    let machine = total_kib.map(|kib| kib.saturating_mul(1024));
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max")
+        .ok()
+        .and_then(|text| text.trim().parse::<usize>().ok());
+    match (machine, container) {
+        (Some(machine), Some(container)) => Some(machine.min(container)),
+        (machine, container) => machine.or(container),
     }
 }

@@ -1,8 +1,34 @@
 //! Runs a pipeline.
+//!
+//! [`Pipeline::load`] reads a pipeline file, [`validate`] plans it without reading data, [`run`] runs it over an open
+//! project ([`Lakegate`]) and says what happened in a [`RunReport`].
 
+mod check;
+mod error;
+pub mod events;
 pub mod extract;
 pub mod files;
+mod graph;
 pub mod input_error;
+mod judge;
+mod lakegate;
+mod params;
+pub mod pipeline;
+mod report;
+mod run;
 pub mod schema_file;
 pub mod scratch;
 pub mod typing;
+mod validate;
+
+pub use check::{check_file, check_table};
+pub use error::EtlError;
+pub use events::{RunEvent, RunEvents, Silent};
+pub use graph::{Graph, Reason};
+pub use judge::RulesJudge;
+pub use lakegate::{Lakegate, LakegateOptions};
+pub use params::{Parameter, ParameterKind};
+pub use pipeline::{Pipeline, Stage, StageKind};
+pub use report::{Outcome, RunReport, StageReport};
+pub use run::{RunOptions, run};
+pub use validate::{validate, validate_file};

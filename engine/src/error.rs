@@ -1,0 +1,331 @@
+//! Errors by what the caller can do, and the one table from their kind to the exit code.
+
+use std::fmt;
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
+use lakegate_catalog::CatalogError;
+
+type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// What the caller of a failed operation can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// Name a thing that exists.
+    NotFound,
+    /// Change the request or the configuration.
+    Invalid,
+    /// Repair the data, or the rules: the gate refused the commit, or a check failed.
+    Refused,
+    /// Ask for a permission.
+    Denied,
+    /// Try again: another writer was faster.
+    Conflict,
+    /// Try again later.
+    Busy,
+    /// Look at the storage or the machine.
+    Failed,
+    /// Report it: a broken invariant of Lakegate itself.
+    Bug,
+}
+
+impl ErrorKind {
+    /// The exit code of a command that ends with an error of this kind.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Refused => 1,
+            Self::NotFound | Self::Invalid => 2,
+            Self::Denied | Self::Conflict | Self::Busy | Self::Failed | Self::Bug => 3,
+        }
+    }
+
+    /// The kind of an error of the catalog.
+    pub fn of_catalog(error: &CatalogError) -> Self {
+        match error {
+            CatalogError::NotFound { .. } => Self::NotFound,
+            CatalogError::Invalid { .. } => Self::Invalid,
+            CatalogError::Refused(_) => Self::Refused,
+            CatalogError::Conflict { .. } => Self::Conflict,
+            CatalogError::Failed { .. } => Self::Failed,
+            _ => Self::Bug,
+        }
+    }
+}
+
+/// A place in SQL text; both numbers start at 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Line.
+    pub line: u64,
+    /// Column, in characters.
+    pub column: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// An error of the engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The SQL, its parameters or the settings cannot be used as they are.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong with which thing.
+        message: String,
+        /// Where in the SQL, when that is known.
+        place: Option<Place>,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// The catalog could not give a table.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The query could not be carried out.
+    #[error("{message}")]
+    Failed {
+        /// What failed.
+        message: String,
+        /// The underlying error.
+        #[source]
+        source: Source,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// A broken invariant of Lakegate itself.
+    #[error("internal error: {0}; please report it")]
+    Bug(String),
+}
+
+impl EngineError {
+    /// What the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Catalog(error) => ErrorKind::of_catalog(error),
+            Self::Failed { .. } => ErrorKind::Failed,
+            Self::Bug(_) => ErrorKind::Bug,
+        }
+    }
+
+    /// The way out, when there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { hint, .. } | Self::Failed { hint, .. } => hint.as_deref(),
+            Self::Catalog(error) => error.hint(),
+            Self::Bug(_) => None,
+        }
+    }
+
+    /// Where in the SQL, when that is known.
+    pub fn place(&self) -> Option<Place> {
+        match self {
+            Self::Invalid { place, .. } => *place,
+            _ => None,
+        }
+    }
+
+    pub(crate) fn invalid(
+        message: impl Into<String>,
+        place: impl Into<Option<Place>>,
+        hint: impl Into<Option<String>>,
+    ) -> Self {
+        Self::Invalid {
+            message: message.into(),
+            place: place.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// What DataFusion says about SQL that it cannot parse or plan.
+    pub fn from_planning(error: DataFusionError) -> Self {
+        let place = error
+            .diagnostic()
+            .and_then(|diagnostic| diagnostic.span)
+            .map(|span| Place {
+                line: span.start.line,
+                column: span.start.column,
+            });
+        let error = match catalog_error(error) {
+            Ok(error) => return Self::Catalog(error),
+            Err(error) => error,
+        };
+        if let Some((message, hint)) = missing_column(&error) {
+            return Self::Invalid {
+                message,
+                place,
+                hint,
+            };
+        }
+        let (message, place_in_message) = without_place(&plain_message(&error));
+        Self::invalid(message, place.or(place_in_message), None)
+    }
+
+    /// What DataFusion says about a query that it could not carry out.
+    pub fn from_execution(error: DataFusionError) -> Self {
+        let error = match catalog_error(error) {
+            Ok(error) => return Self::Catalog(error),
+            Err(error) => error,
+        };
+        let root = error.find_root();
+        let hint = matches!(root, DataFusionError::ResourcesExhausted(_))
+            .then(|| "raise `memory_limit`, or let the query hold fewer rows at once".to_owned());
+        Self::Failed {
+            message: plain_message(&error),
+            source: Box::new(error),
+            hint,
+        }
+    }
+}
+
+/// Takes an error of the catalog out of the error of DataFusion that carries it.
+fn catalog_error(error: DataFusionError) -> Result<CatalogError, DataFusionError> {
+    match error {
+        DataFusionError::External(inner) => match inner.downcast::<CatalogError>() {
+            Ok(error) => Ok(*error),
+            Err(inner) => match inner.downcast::<DataFusionError>() {
+                Ok(error) => catalog_error(*error),
+                Err(inner) => Err(DataFusionError::External(inner)),
+            },
+        },
+        DataFusionError::Context(text, inner) => {
+            catalog_error(*inner).map_err(|e| DataFusionError::Context(text, Box::new(e)))
+        }
+        DataFusionError::Diagnostic(diagnostic, inner) => {
+            catalog_error(*inner).map_err(|e| DataFusionError::Diagnostic(diagnostic, Box::new(e)))
+        }
+        other => Err(other),
+    }
+}
+
+fn missing_column(error: &DataFusionError) -> Option<(String, Option<String>)> {
+    let DataFusionError::SchemaError(schema_error, _) = error.find_root() else {
+        return None;
+    };
+    let SchemaError::FieldNotFound {
+        field,
+        valid_fields,
+    } = schema_error.as_ref()
+    else {
+        return None;
+    };
+    let names = valid_fields.iter().map(|column| column.name.as_str());
+    let hint = match nearest(&field.name, names.clone()) {
+        Some(name) if name == field.name => valid_fields
+            .iter()
+            .find(|column| column.name == name)
+            .map(|column| format!("did you mean `{}`?", column.flat_name())),
+        Some(name) if name.eq_ignore_ascii_case(&field.name) => Some(format!(
+            "names without quotes are read in lower case; write \"{name}\" in double quotes"
+        )),
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if valid_fields.is_empty() => None,
+        None => Some(format!(
+            "there are: {}",
+            names.collect::<Vec<_>>().join(", ")
+        )),
+    };
+    Some((
+        format!("column `{}` does not exist", field.flat_name()),
+        hint,
+    ))
+}
+
+/// The known name that is most like a name that is not known, when one is like it at all.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| {
+            let likeness = strsim::normalized_damerau_levenshtein(
+                &name.to_lowercase(),
+                &candidate.to_lowercase(),
+            );
+            (likeness, candidate)
+        })
+        .filter(|(likeness, _)| *likeness >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// DataFusion's message without its prefixes and backtrace, in lower case at its start.
+fn plain_message(error: &DataFusionError) -> String {
+    let text = error.strip_backtrace();
+    let mut rest = text.as_str();
+    loop {
+        let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) else {
+            break;
+        };
+        rest = stripped;
+    }
+    let mut letters = rest.chars();
+    match letters.next() {
+        // A word in capitals stays as it is: it is SQL.
+        Some(first) if letters.clone().next().is_some_and(|c| !c.is_uppercase()) => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => rest.to_owned(),
+    }
+}
+
+/// What DataFusion and its libraries put before a message.
+const PREFIXES: &[&str] = &[
+    "Error during planning: ",
+    "SQL error: ",
+    "Execution error: ",
+    "Schema error: ",
+    "External error: ",
+    "Arrow error: ",
+    "Optimizer rule ",
+    "type_coercion\ncaused by\n",
+    "Expected ParserError: ",
+];
+
+/// Takes ` at Line: 1, Column: 15` out of a parser's message.
+fn without_place(message: &str) -> (String, Option<Place>) {
+    const MARK: &str = " at Line: ";
+    let message = message
+        .strip_prefix("parserError(\"")
+        .or_else(|| message.strip_prefix("tokenizerError(\""))
+        .map_or(message, |rest| rest.strip_suffix("\")").unwrap_or(rest));
+    let Some((before, after)) = message.split_once(MARK) else {
+        return (message.to_owned(), None);
+    };
+    let mut numbers = after.split(|c: char| !c.is_ascii_digit());
+    let line = numbers.next().and_then(|n| n.parse().ok());
+    let column = numbers.find_map(|n| n.parse().ok());
+    let place = line
+        .zip(column)
+        .map(|(line, column)| Place { line, column });
+    (before.to_owned(), place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_is_one_and_invalid_is_two() {
+        assert_eq!(ErrorKind::Refused.exit_code(), 1);
+        assert_eq!(ErrorKind::NotFound.exit_code(), 2);
+        assert_eq!(ErrorKind::Invalid.exit_code(), 2);
+        assert_eq!(ErrorKind::Conflict.exit_code(), 3);
+        assert_eq!(ErrorKind::Failed.exit_code(), 3);
+    }
+
+    #[test]
+    fn catalog_error_survives_its_way_through_datafusion() {
+        let inner = CatalogError::NotFound {
+            what: "table `a.b`".into(),
+            hint: Some("did you mean `a.c`?".into()),
+        };
+        let outer = DataFusionError::Context(
+            "planning".into(),
+            Box::new(DataFusionError::External(Box::new(inner))),
+        );
+        let error = EngineError::from_planning(outer);
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(error.hint(), Some("did you mean `a.c`?"));
+    }
+}

@@ -1,0 +1,122 @@
+//! A catalog as one session sees it: some names mean other tables than the catalog's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+
+use crate::session::DEFAULT_SCHEMA;
+
+type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
+
+/// The tables of a catalog, and before them those of one session.
+#[derive(Debug)]
+pub(crate) struct OverlayCatalog {
+    inner: Arc<dyn CatalogProvider>,
+    schemas: BTreeMap<String, Arc<OverlaySchema>>,
+}
+
+impl OverlayCatalog {
+    /// Puts tables, by schema and name, before those of a catalog.
+    pub(crate) fn new(
+        inner: Arc<dyn CatalogProvider>,
+        overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
+    ) -> Self {
+        let mut tables: BTreeMap<String, Tables> = BTreeMap::new();
+        tables.entry(DEFAULT_SCHEMA.to_owned()).or_default();
+        for (schema, table, provider) in overlays {
+            tables.entry(schema).or_default().insert(table, provider);
+        }
+        let schemas = tables
+            .into_iter()
+            .map(|(schema, tables)| {
+                let overlay = OverlaySchema {
+                    inner: inner.schema(&schema),
+                    tables: RwLock::new(tables),
+                };
+                (schema, Arc::new(overlay))
+            })
+            .collect();
+        Self { inner, schemas }
+    }
+}
+
+impl CatalogProvider for OverlayCatalog {
+    fn schema_names(&self) -> Vec<String> {
+        let mut names: BTreeSet<String> = self.inner.schema_names().into_iter().collect();
+        names.extend(self.schemas.keys().cloned());
+        names.into_iter().collect()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match self.schemas.get(name) {
+            Some(overlay) => Some(Arc::clone(overlay) as Arc<dyn SchemaProvider>),
+            None => self.inner.schema(name),
+        }
+    }
+}
+
+/// The tables of a schema, and before them those of one session. A table can be registered for the session.
+#[derive(Debug)]
+struct OverlaySchema {
+    inner: Option<Arc<dyn SchemaProvider>>,
+    tables: RwLock<Tables>,
+}
+
+impl OverlaySchema {
+    fn overlay(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let tables = self.tables.read().map_err(poisoned)?;
+        Ok(tables.get(name).map(Arc::clone))
+    }
+}
+
+fn poisoned<T>(_: std::sync::PoisonError<T>) -> DataFusionError {
+    DataFusionError::Internal("a thread died while it changed the session's tables".into())
+}
+
+#[async_trait]
+impl SchemaProvider for OverlaySchema {
+    fn table_names(&self) -> Vec<String> {
+        let mut names: BTreeSet<String> = self
+            .inner
+            .iter()
+            .flat_map(|inner| inner.table_names())
+            .collect();
+        if let Ok(tables) = self.tables.read() {
+            names.extend(tables.keys().cloned());
+        }
+        names.into_iter().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(table) = self.overlay(name)? {
+            return Ok(Some(table));
+        }
+        match &self.inner {
+            Some(inner) => inner.table(name).await,
+            None => Ok(None),
+        }
+    }
+
+    fn register_table(
+        &self,
+        name: String,
+        table: Arc<dyn TableProvider>,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        Ok(self.tables.write().map_err(poisoned)?.insert(name, table))
+    }
+
+    fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        Ok(self.tables.write().map_err(poisoned)?.remove(name))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        matches!(self.overlay(name), Ok(Some(_)))
+            || self
+                .inner
+                .as_ref()
+                .is_some_and(|inner| inner.table_exist(name))
+    }
+}

@@ -1,0 +1,180 @@
+//! Queries: SQL that reads, with bound parameters, over the catalog at a chosen version.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, SessionContext};
+use lakegate_catalog::{At, TableName};
+
+use crate::parameters::{self, Parameters};
+use crate::{Engine, EngineError, Statement};
+
+/// How a query is to be understood.
+#[derive(Debug, Clone, Default)]
+pub struct QueryOptions {
+    /// The version of every table for which the SQL itself names none.
+    pub at: At,
+    /// Values of the parameters (`:name`).
+    pub parameters: Parameters,
+    /// Names that mean other tables than the catalog's.
+    pub overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
+}
+
+/// A query that has been planned.
+pub struct Planned {
+    /// The session that the plan belongs to.
+    pub session: SessionContext,
+    /// The plan.
+    pub plan: LogicalPlan,
+}
+
+impl fmt::Debug for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Planned")
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The rows of a query, as they come.
+pub struct QueryResult {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub stream: SendableRecordBatchStream,
+}
+
+impl fmt::Debug for QueryResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryResult")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Runs a query. Nothing but reading is possible.
+    ///
+    /// # Errors
+    /// When the SQL does not parse or plan, does more than read, or names what does not exist.
+    pub async fn query(
+        &self,
+        sql: &str,
+        options: QueryOptions,
+    ) -> Result<QueryResult, EngineError> {
+        let statement = Statement::parse(sql)?;
+        let planned = self.plan(&statement, options).await?;
+        let frame = DataFrame::new(planned.session.state(), planned.plan);
+        let schema = Arc::clone(frame.schema().inner());
+        let stream = frame
+            .execute_stream()
+            .await
+            .map_err(EngineError::from_execution)?;
+        Ok(QueryResult { schema, stream })
+    }
+
+    /// Plans a query without reading rows.
+    ///
+    /// # Errors
+    /// As [`Engine::query`], as far as planning shows it.
+    pub async fn plan(
+        &self,
+        statement: &Statement,
+        options: QueryOptions,
+    ) -> Result<Planned, EngineError> {
+        let QueryOptions {
+            at,
+            parameters,
+            overlays,
+        } = options;
+        let mut names: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
+        for version in &statement.versions {
+            if overlays.iter().any(|(name, _)| *name == version.table) {
+                return Err(EngineError::invalid(
+                    format!("view `{}` has no versions", version.table.table),
+                    version.place,
+                    "only tables of the catalog have versions".to_owned(),
+                ));
+            }
+            let at = version.at(&parameters)?;
+            let snapshot = self.catalog().snapshot(&version.table, at).await?;
+            names.push((
+                version.schema.clone(),
+                version.stand_in.clone(),
+                snapshot.scan()?,
+            ));
+        }
+        if at != At::Latest {
+            for table in statement.tables().iter().filter(|t| !t.only_at_version) {
+                if overlays.iter().any(|(name, _)| *name == table.name) {
+                    continue;
+                }
+                let snapshot = self.catalog().snapshot(&table.name, at).await?;
+                let name = &table.name;
+                names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
+            }
+        }
+        names.extend(
+            overlays
+                .into_iter()
+                .map(|(name, provider)| (name.schema, name.table, provider)),
+        );
+        let session = self.session_over(names);
+        for table in statement.tables().iter().filter(|t| !t.only_at_version) {
+            self.expect_table(&session, &table.name, table.place)
+                .await?;
+        }
+
+        let mut bound = statement.inner.clone();
+        parameters::bind(&mut bound, &parameters)?;
+        let plan = session
+            .state()
+            .statement_to_plan(bound)
+            .await
+            .map_err(EngineError::from_planning)?;
+        read_only().verify_plan(&plan).map_err(|_| {
+            EngineError::invalid(
+                "only queries are possible here: the statement changes or sets something",
+                None,
+                "write a SELECT; tables change by pipelines".to_owned(),
+            )
+        })?;
+        Ok(Planned { session, plan })
+    }
+
+    /// Says which table is missing, with the nearest name, which DataFusion would not.
+    async fn expect_table(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        place: Option<crate::Place>,
+    ) -> Result<(), EngineError> {
+        let reference = format!("\"{}\".\"{}\"", name.schema, name.table);
+        let exists = session
+            .table_exist(reference.as_str())
+            .map_err(EngineError::from_planning)?;
+        if exists {
+            return Ok(());
+        }
+        match self.catalog().entry(name).await {
+            Ok(_) => Ok(()),
+            Err(error @ lakegate_catalog::CatalogError::NotFound { .. }) => Err(
+                EngineError::invalid(error.to_string(), place, error.hint().map(str::to_owned)),
+            ),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// No definitions, no changes, no settings.
+fn read_only() -> SQLOptions {
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+}

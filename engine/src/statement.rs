@@ -1,0 +1,336 @@
+//! SQL that has been read: the tables, parameters and versions that it names, with their places.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::common::TableReference;
+use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    ObjectName, Spanned, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
+    VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Location, Tokenizer};
+use lakegate_catalog::TableName;
+
+use crate::parameters::{self, ParameterUse};
+use crate::session::{CATALOG, DEFAULT_SCHEMA};
+use crate::time_travel::{self, VersionUse};
+use crate::{EngineError, Place};
+
+/// DataFusion's own schema of tables about tables.
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// One SQL statement that has been parsed, and not yet planned.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    pub(crate) inner: DfStatement,
+    pub(crate) versions: Vec<VersionUse>,
+    tables: Vec<TableUse>,
+    parameters: Vec<ParameterUse>,
+}
+
+/// A table that a statement reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableUse {
+    /// Its name.
+    pub name: TableName,
+    /// Where it is named first.
+    pub place: Option<Place>,
+    /// Whether the statement reads a version of its own choice, and never the table as it is.
+    pub only_at_version: bool,
+}
+
+impl Statement {
+    /// Reads one statement in DataFusion's SQL, extended by `VERSION AS OF` and `TIMESTAMP AS OF`.
+    ///
+    /// # Errors
+    /// When the text is not one statement, or when it holds a clause that DataFusion would drop silently.
+    pub fn parse(sql: &str) -> Result<Self, EngineError> {
+        let tokens = Tokenizer::new(&GenericDialect, sql)
+            .tokenize_with_location()
+            .map_err(|error| {
+                EngineError::invalid(
+                    lower(&error.message),
+                    place_of(error.location),
+                    None::<String>,
+                )
+            })?;
+        let (tokens, clauses) = time_travel::take_clauses(tokens)?;
+        let mut statements = DFParserBuilder::new(tokens)
+            .with_dialect(&GenericDialect)
+            .build()
+            .and_then(|mut parser| parser.parse_statements())
+            .map_err(EngineError::from_planning)?;
+        let Some(mut inner) = statements.pop_front() else {
+            return Err(EngineError::invalid("the SQL is empty", None, None));
+        };
+        if !statements.is_empty() {
+            return Err(EngineError::invalid(
+                "there is more than one SQL statement",
+                None,
+                "leave one, without a semicolon inside it".to_owned(),
+            ));
+        }
+        let parameters = parameters::uses(&inner)?;
+        let versions = time_travel::apply_clauses(&mut inner, clauses)?;
+        let tables = tables(&inner, &versions)?;
+        Ok(Self {
+            inner,
+            versions,
+            tables,
+            parameters,
+        })
+    }
+
+    /// The tables that the statement reads, without the names that it defines itself (`WITH`).
+    pub fn tables(&self) -> &[TableUse] {
+        &self.tables
+    }
+
+    /// The parameters (`:name`) that the statement uses, each once.
+    pub fn parameters(&self) -> &[ParameterUse] {
+        &self.parameters
+    }
+
+    /// Whether the statement is a query: it gives rows, and does nothing else.
+    pub fn is_query(&self) -> bool {
+        matches!(&self.inner, DfStatement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)))
+    }
+}
+
+/// Runs a visitor over a statement, whichever of DataFusion's own kinds it is.
+pub(crate) fn visit<V: Visitor>(statement: &DfStatement, visitor: &mut V) -> ControlFlow<V::Break> {
+    match statement {
+        DfStatement::Statement(statement) => statement.visit(visitor),
+        DfStatement::Explain(explain) => visit(&explain.statement, visitor),
+        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) | DfStatement::Reset(_) => {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// As [`visit`], for a visitor that changes the statement.
+pub(crate) fn visit_mut<V: VisitorMut>(
+    statement: &mut DfStatement,
+    visitor: &mut V,
+) -> ControlFlow<V::Break> {
+    match statement {
+        DfStatement::Statement(statement) => statement.visit(visitor),
+        DfStatement::Explain(explain) => visit_mut(&mut explain.statement, visitor),
+        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) | DfStatement::Reset(_) => {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// A place as the parser gives it; none for what the parser made up.
+pub(crate) fn place_of(location: Location) -> Option<Place> {
+    (location.line > 0).then_some(Place {
+        line: location.line,
+        column: location.column,
+    })
+}
+
+/// The name as DataFusion reads it: in lower case where it is not quoted.
+pub(crate) fn written_parts(name: &ObjectName) -> Option<Vec<String>> {
+    name.0
+        .iter()
+        .map(|part| {
+            let ident = part.as_ident()?;
+            Some(match ident.quote_style {
+                Some(_) => ident.value.clone(),
+                None => ident.value.to_ascii_lowercase(),
+            })
+        })
+        .collect()
+}
+
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+fn tables(statement: &DfStatement, versions: &[VersionUse]) -> Result<Vec<TableUse>, EngineError> {
+    let mut seen = NamesInOrder::default();
+    let _always_continues = visit(statement, &mut seen);
+    let (references, _) =
+        resolve_table_references(statement, true).map_err(EngineError::from_planning)?;
+    let references: BTreeSet<String> = references.iter().map(written).collect();
+
+    let mut tables: Vec<TableUse> = Vec::new();
+    for (parts, place) in &seen.tables {
+        let is_version = versions.iter().any(|version| version.stands_for(parts));
+        if !references.contains(&parts.join(".")) || is_version {
+            continue;
+        }
+        if let Some(name) = table_name(parts, *place)? {
+            add(&mut tables, name, *place, false);
+        }
+    }
+    for version in versions {
+        add(&mut tables, version.table.clone(), version.place, true);
+    }
+    Ok(tables)
+}
+
+fn add(tables: &mut Vec<TableUse>, name: TableName, place: Option<Place>, at_version: bool) {
+    match tables.iter_mut().find(|table| table.name == name) {
+        Some(known) => known.only_at_version &= at_version,
+        None => tables.push(TableUse {
+            name,
+            place,
+            only_at_version: at_version,
+        }),
+    }
+}
+
+fn written(reference: &TableReference) -> String {
+    [
+        reference.catalog(),
+        reference.schema(),
+        Some(reference.table()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(".")
+}
+
+/// The catalog's name for a name in SQL; none for a table of DataFusion itself.
+pub(crate) fn table_name(
+    parts: &[String],
+    place: Option<Place>,
+) -> Result<Option<TableName>, EngineError> {
+    let (schema, table) = match parts {
+        [table] => (DEFAULT_SCHEMA, table.as_str()),
+        [schema, table] => (schema.as_str(), table.as_str()),
+        [catalog, schema, table] if catalog == CATALOG => (schema.as_str(), table.as_str()),
+        _ => {
+            return Err(EngineError::invalid(
+                format!("table `{}` does not exist", parts.join(".")),
+                place,
+                format!("tables are named `table` or `schema.table`, in the catalog `{CATALOG}`"),
+            ));
+        }
+    };
+    if schema == INFORMATION_SCHEMA {
+        return Ok(None);
+    }
+    match format!("{schema}.{table}").parse::<TableName>() {
+        Ok(name) => Ok(Some(name)),
+        Err(error) => Err(EngineError::invalid(
+            error.to_string(),
+            place,
+            error.hint().map(str::to_owned),
+        )),
+    }
+}
+
+/// Collects the names of tables in the order of the text; functions that give tables are left out.
+#[derive(Default)]
+struct NamesInOrder {
+    tables: Vec<(Vec<String>, Option<Place>)>,
+    functions: Vec<Location>,
+}
+
+impl Visitor for NamesInOrder {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        } = factor
+        {
+            self.functions.push(name.span().start);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        let start = name.span().start;
+        if !self.functions.contains(&start) {
+            self.tables
+                .extend(written_parts(name).map(|parts| (parts, place_of(start))));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(sql: &str) -> Vec<String> {
+        let statement = Statement::parse(sql).unwrap();
+        statement
+            .tables()
+            .iter()
+            .map(|t| t.name.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn names_that_a_query_defines_are_not_tables() {
+        assert_eq!(
+            names(
+                "WITH a AS (SELECT * FROM b), c AS (SELECT * FROM a) SELECT * FROM c JOIN silver.d USING (x)"
+            ),
+            ["default.b", "silver.d"]
+        );
+    }
+
+    #[test]
+    fn table_behind_a_name_of_its_own_is_a_table() {
+        assert_eq!(
+            names("WITH t AS (SELECT * FROM t) SELECT * FROM t"),
+            ["default.t"]
+        );
+    }
+
+    #[test]
+    fn names_are_found_in_subqueries_and_are_read_in_lower_case() {
+        assert_eq!(
+            names(
+                "SELECT * FROM A WHERE x IN (SELECT y FROM Silver.B) AND EXISTS (SELECT 1 FROM a)"
+            ),
+            ["default.a", "silver.b"]
+        );
+    }
+
+    #[test]
+    fn functions_are_not_tables() {
+        assert_eq!(
+            names("SELECT * FROM generate_series(1, 3) JOIN t ON true"),
+            ["default.t"]
+        );
+    }
+
+    #[test]
+    fn place_is_that_of_the_first_use() {
+        let statement = Statement::parse("SELECT *\n  FROM silver.b\n  JOIN c ON true").unwrap();
+        let places: Vec<_> = statement
+            .tables()
+            .iter()
+            .map(|t| t.place.unwrap())
+            .collect();
+        assert_eq!(places[0], Place { line: 2, column: 8 });
+        assert_eq!(places[1], Place { line: 3, column: 8 });
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let error = Statement::parse("SELECT 1,\n FROM a WHERE )").unwrap_err();
+        assert_eq!(error.place().unwrap().line, 2, "{error}");
+        assert!(Statement::parse("").is_err());
+        assert!(Statement::parse("SELECT 1; SELECT 2").is_err());
+        let unterminated = Statement::parse("SELECT\n 'abc").unwrap_err();
+        assert_eq!(unterminated.place().unwrap(), Place { line: 2, column: 2 });
+    }
+}

@@ -1,0 +1,523 @@
+//! `VERSION AS OF` and `TIMESTAMP AS OF`: a table as it was.
+//!
+//! ```sql
+//! SELECT * FROM silver.flights VERSION AS OF 3
+//! SELECT * FROM silver.flights FOR VERSION AS OF 3 AS before
+//! SELECT * FROM silver.flights TIMESTAMP AS OF '2026-01-31 12:00:00'
+//! SELECT * FROM silver.flights FOR TIMESTAMP AS OF :day
+//! ```
+//!
+//! A time without a zone is in UTC. DataFusion's parser does not know these clauses, and its planner drops
+//! what other dialects parse. So the clauses are taken out of the token stream before parsing, each is put
+//! back onto the table that it follows, and every clause that finds no table is refused, as is everything
+//! else behind a table's name that the planner would drop.
+
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::resolve::resolve_table_references;
+use datafusion::sql::sqlparser::ast::{
+    Ident, ObjectName, ObjectNamePart, Spanned, TableAlias, TableFactor, VisitorMut,
+};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use lakegate_catalog::{At, TableName};
+
+use crate::parameters::Parameters;
+use crate::statement::{place_of, table_name, visit_mut, written_parts};
+use crate::{EngineError, Place};
+
+/// A table at a version, as a statement asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct VersionUse {
+    /// The table.
+    pub(crate) table: TableName,
+    /// The schema and the name that stand in the statement for the table at this version.
+    pub(crate) schema: String,
+    pub(crate) stand_in: String,
+    /// Where the table is named.
+    pub(crate) place: Option<Place>,
+    unit: Unit,
+    operand: Operand,
+}
+
+impl VersionUse {
+    /// Whether a name in the statement stands for this table at this version.
+    pub(crate) fn stands_for(&self, parts: &[String]) -> bool {
+        parts.last() == Some(&self.stand_in)
+    }
+
+    /// Which version is meant.
+    pub(crate) fn at(&self, parameters: &Parameters) -> Result<At, EngineError> {
+        match (&self.operand, self.unit) {
+            (Operand::Number(text), Unit::Version) => self.version(text),
+            (Operand::Text(text), Unit::Timestamp) => self.timestamp(text),
+            (Operand::Parameter(name), unit) => self.from_parameter(name, unit, parameters),
+            (Operand::Number(text) | Operand::Text(text), unit) => Err(EngineError::invalid(
+                format!("`{text}` does not fit after `{}`", unit.clause()),
+                self.place,
+                unit.wanted().to_owned(),
+            )),
+        }
+    }
+
+    fn from_parameter(
+        &self,
+        name: &str,
+        unit: Unit,
+        parameters: &Parameters,
+    ) -> Result<At, EngineError> {
+        let value = parameters.get(name).ok_or_else(|| {
+            EngineError::invalid(format!("parameter `{name}` has no value"), self.place, None)
+        })?;
+        match (unit, value) {
+            (Unit::Version, ScalarValue::Int64(Some(version))) => {
+                self.version(&version.to_string())
+            }
+            (Unit::Timestamp, ScalarValue::Utf8(Some(text))) => self.timestamp(text),
+            (Unit::Timestamp, ScalarValue::TimestampMicrosecond(Some(micros), _)) => {
+                DateTime::from_timestamp_micros(*micros)
+                    .map(At::Timestamp)
+                    .ok_or_else(|| self.no_time(&micros.to_string()))
+            }
+            (Unit::Timestamp, ScalarValue::Date32(Some(days))) => {
+                DateTime::from_timestamp(i64::from(*days) * 86_400, 0)
+                    .map(At::Timestamp)
+                    .ok_or_else(|| self.no_time(&days.to_string()))
+            }
+            (unit, value) => Err(EngineError::invalid(
+                format!(
+                    "parameter `{name}` ({value}) does not fit after `{}`",
+                    unit.clause()
+                ),
+                self.place,
+                unit.wanted().to_owned(),
+            )),
+        }
+    }
+
+    fn version(&self, text: &str) -> Result<At, EngineError> {
+        match text.parse::<i64>() {
+            Ok(version) if version >= 0 => Ok(At::Version(version)),
+            _ => Err(EngineError::invalid(
+                format!("`{text}` is not a version of a table"),
+                self.place,
+                Unit::Version.wanted().to_owned(),
+            )),
+        }
+    }
+
+    fn timestamp(&self, text: &str) -> Result<At, EngineError> {
+        parse_timestamp(text)
+            .map(At::Timestamp)
+            .ok_or_else(|| self.no_time(text))
+    }
+
+    fn no_time(&self, text: &str) -> EngineError {
+        EngineError::invalid(
+            format!("`{text}` is not a point in time"),
+            self.place,
+            Unit::Timestamp.wanted().to_owned(),
+        )
+    }
+}
+
+/// A point in time as people write it; in UTC unless it says otherwise, and midnight for a day.
+pub(crate) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    for format in [
+        "%Y-%m-%dT%H:%M:%S%.f%#z",
+        "%Y-%m-%d %H:%M:%S%.f%#z",
+        "%Y-%m-%d %H:%M:%S%.f %#z",
+    ] {
+        if let Ok(time) = DateTime::parse_from_str(text, format) {
+            return Some(time.with_timezone(&Utc));
+        }
+    }
+    let in_utc = text.strip_suffix('Z').unwrap_or(text);
+    for format in [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%d %H:%M",
+    ] {
+        if let Ok(time) = NaiveDateTime::parse_from_str(in_utc, format) {
+            return Some(time.and_utc());
+        }
+    }
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+    Some(day.and_time(chrono::NaiveTime::MIN).and_utc())
+}
+
+/// A clause that was taken out of a statement, with the place of the token before it.
+#[derive(Debug)]
+pub(crate) struct Clause {
+    after: Option<Location>,
+    place: Option<Place>,
+    unit: Unit,
+    operand: Operand,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Version,
+    Timestamp,
+}
+
+impl Unit {
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Version => "VERSION AS OF",
+            Self::Timestamp => "TIMESTAMP AS OF",
+        }
+    }
+
+    fn wanted(self) -> &'static str {
+        match self {
+            Self::Version => "a version is a whole number, for example `VERSION AS OF 3`",
+            Self::Timestamp => {
+                "a time is written `TIMESTAMP AS OF '2026-01-31 12:00:00'`, in UTC unless it has a zone"
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Operand {
+    Number(String),
+    Text(String),
+    Parameter(String),
+}
+
+/// Takes every `[FOR] VERSION|TIMESTAMP AS OF value` out of a token stream.
+pub(crate) fn take_clauses(
+    tokens: Vec<TokenWithSpan>,
+) -> Result<(Vec<TokenWithSpan>, Vec<Clause>), EngineError> {
+    let words: Vec<usize> = (0..tokens.len())
+        .filter(|i| !matches!(tokens[*i].token, Token::Whitespace(_)))
+        .collect();
+    let token = |position: usize| words.get(position).map(|i| &tokens[*i]);
+    let is = |position: usize, word: &str| token(position).is_some_and(|t| is_word(&t.token, word));
+
+    let mut clauses = Vec::new();
+    let mut taken = vec![false; tokens.len()];
+    let mut position = 0;
+    while position < words.len() {
+        let start = position + usize::from(is(position, "for"));
+        let unit = if is(start, "version") {
+            Unit::Version
+        } else if is(start, "timestamp") {
+            Unit::Timestamp
+        } else {
+            position += 1;
+            continue;
+        };
+        if !(is(start + 1, "as") && is(start + 2, "of")) {
+            position += 1;
+            continue;
+        }
+        let place = token(position).and_then(|t| place_of(t.span.start));
+        let value = start + 3;
+        // `TIMESTAMP AS OF TIMESTAMP '...'`, as Trino writes it.
+        let value = value + usize::from(unit == Unit::Timestamp && is(value, "timestamp"));
+        let (operand, length) = match (token(value).map(|t| &t.token), token(value + 1)) {
+            (Some(Token::Number(text, _)), _) => (Operand::Number(text.clone()), 1),
+            (Some(Token::SingleQuotedString(text)), _) => (Operand::Text(text.clone()), 1),
+            (Some(Token::Colon), Some(next)) => match &next.token {
+                Token::Word(word) => (Operand::Parameter(word.value.clone()), 2),
+                _ => return Err(no_value(unit, place)),
+            },
+            _ => return Err(no_value(unit, place)),
+        };
+        let end = value + length;
+        clauses.push(Clause {
+            after: position.checked_sub(1).and_then(token).map(|t| t.span.end),
+            place,
+            unit,
+            operand,
+        });
+        for index in &words[position..end] {
+            taken[*index] = true;
+        }
+        position = end;
+    }
+    let left = tokens
+        .into_iter()
+        .zip(taken)
+        .filter_map(|(token, taken)| (!taken).then_some(token))
+        .collect();
+    Ok((left, clauses))
+}
+
+fn no_value(unit: Unit, place: Option<Place>) -> EngineError {
+    EngineError::invalid(
+        format!("`{}` needs a value or a parameter", unit.clause()),
+        place,
+        unit.wanted().to_owned(),
+    )
+}
+
+fn is_word(token: &Token, wanted: &str) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}
+
+/// Puts each clause onto the table that it follows, by giving that table a name of its own.
+pub(crate) fn apply_clauses(
+    statement: &mut DfStatement,
+    clauses: Vec<Clause>,
+) -> Result<Vec<VersionUse>, EngineError> {
+    let (_, defined) =
+        resolve_table_references(statement, true).map_err(EngineError::from_planning)?;
+    let mut rewrite = Rewrite {
+        clauses,
+        defined: defined.iter().map(ToString::to_string).collect(),
+        versions: Vec::new(),
+    };
+    if let ControlFlow::Break(error) = visit_mut(statement, &mut rewrite) {
+        return Err(error);
+    }
+    match rewrite.clauses.first() {
+        None => Ok(rewrite.versions),
+        Some(clause) => Err(EngineError::invalid(
+            format!(
+                "`{}` does not follow the name of a table",
+                clause.unit.clause()
+            ),
+            clause.place,
+            "write it directly behind the table's name, before its alias".to_owned(),
+        )),
+    }
+}
+
+struct Rewrite {
+    clauses: Vec<Clause>,
+    defined: Vec<String>,
+    versions: Vec<VersionUse>,
+}
+
+impl VisitorMut for Rewrite {
+    type Break = EngineError;
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<EngineError> {
+        match self.rewrite(factor) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+}
+
+impl Rewrite {
+    fn rewrite(&mut self, factor: &mut TableFactor) -> Result<(), EngineError> {
+        refuse_what_is_dropped(factor)?;
+        let TableFactor::Table {
+            name, alias, args, ..
+        } = factor
+        else {
+            return Ok(());
+        };
+        let end = name.span().end;
+        let Some(index) = self.clauses.iter().position(|c| c.after == Some(end)) else {
+            return Ok(());
+        };
+        let place = place_of(name.span().start);
+        let parts = written_parts(name).filter(|_| args.is_none());
+        let versioned = match &parts {
+            Some(parts) if !self.defined.contains(&parts.join(".")) => table_name(parts, place)?,
+            _ => None,
+        };
+        let (Some(parts), Some(table)) = (parts, versioned) else {
+            return Err(EngineError::invalid(
+                format!("`{name}` is not a table with versions"),
+                place,
+                "only tables of the catalog have versions".to_owned(),
+            ));
+        };
+        let clause = self.clauses.remove(index);
+        let Some(shown) = parts.last() else {
+            return Ok(());
+        };
+        let stand_in = format!("{shown}@{}", self.versions.len());
+        if alias.is_none() {
+            *alias = Some(TableAlias {
+                explicit: true,
+                name: Ident::with_quote('"', shown),
+                columns: Vec::new(),
+                at: None,
+            });
+        }
+        *name = ObjectName(
+            [table.schema.as_str(), stand_in.as_str()]
+                .map(|part| ObjectNamePart::Identifier(Ident::with_quote('"', part)))
+                .to_vec(),
+        );
+        self.versions.push(VersionUse {
+            schema: table.schema.clone(),
+            table,
+            stand_in,
+            place,
+            unit: clause.unit,
+            operand: clause.operand,
+        });
+        Ok(())
+    }
+}
+
+/// Refuses what may be written behind a table's name and is dropped by DataFusion's planner.
+fn refuse_what_is_dropped(factor: &TableFactor) -> Result<(), EngineError> {
+    let TableFactor::Table {
+        name,
+        with_hints,
+        version,
+        with_ordinality,
+        partitions,
+        json_path,
+        sample,
+        index_hints,
+        ..
+    } = factor
+    else {
+        return Ok(());
+    };
+    let dropped = if version.is_some() {
+        "this way of asking for a version"
+    } else if sample.is_some() {
+        "`TABLESAMPLE`"
+    } else if !with_hints.is_empty() || !index_hints.is_empty() {
+        "hints for a table"
+    } else if !partitions.is_empty() {
+        "`PARTITION`"
+    } else if json_path.is_some() {
+        "a path behind a table's name"
+    } else if *with_ordinality {
+        "`WITH ORDINALITY`"
+    } else {
+        return Ok(());
+    };
+    Err(EngineError::invalid(
+        format!("{dropped} is not supported (at table `{name}`)"),
+        place_of(name.span().start),
+        None,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Statement;
+
+    fn versions(sql: &str) -> Vec<(String, At)> {
+        let statement = Statement::parse(sql).unwrap();
+        let parameters = Parameters::from([("day".to_owned(), ScalarValue::from("2026-01-31"))]);
+        statement
+            .versions
+            .iter()
+            .map(|v| (v.table.to_string(), v.at(&parameters).unwrap()))
+            .collect()
+    }
+
+    fn at(text: &str) -> At {
+        At::Timestamp(
+            DateTime::parse_from_rfc3339(text)
+                .unwrap()
+                .with_timezone(&Utc),
+        )
+    }
+
+    #[test]
+    fn version_is_read_in_both_spellings() {
+        let wanted = vec![("silver.a".to_owned(), At::Version(3))];
+        assert_eq!(versions("SELECT * FROM silver.a VERSION AS OF 3"), wanted);
+        assert_eq!(
+            versions("SELECT x.* FROM silver.a FOR VERSION AS OF 3 AS x"),
+            wanted
+        );
+        assert_eq!(
+            versions("select * from Silver.A for version as of 3 x where x.b > 1"),
+            wanted
+        );
+        assert_eq!(
+            versions("EXPLAIN SELECT * FROM silver.a VERSION AS OF 3"),
+            wanted
+        );
+        assert_eq!(
+            versions("SELECT 1 WHERE 1 IN (SELECT b FROM silver.a /* the */ VERSION AS OF 3)"),
+            wanted
+        );
+    }
+
+    #[test]
+    fn time_is_read_in_utc_unless_it_has_a_zone() {
+        for (text, wanted) in [
+            ("2026-01-31", "2026-01-31T00:00:00Z"),
+            ("2026-01-31 12:30:00", "2026-01-31T12:30:00Z"),
+            ("2026-01-31T12:30:00.5Z", "2026-01-31T12:30:00.5Z"),
+            ("2026-01-31 12:30:00 UTC", "2026-01-31T12:30:00Z"),
+            ("2026-01-31T12:30:00+02:00", "2026-01-31T10:30:00Z"),
+        ] {
+            let sql = format!("SELECT * FROM a TIMESTAMP AS OF '{text}'");
+            assert_eq!(
+                versions(&sql),
+                [("default.a".to_owned(), at(wanted))],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn parameter_says_when() {
+        assert_eq!(
+            versions("SELECT * FROM a FOR TIMESTAMP AS OF :day"),
+            [("default.a".to_owned(), at("2026-01-31T00:00:00Z"))]
+        );
+    }
+
+    #[test]
+    fn each_use_of_a_table_has_its_own_version() {
+        assert_eq!(
+            versions(
+                "SELECT * FROM a VERSION AS OF 1 x JOIN a VERSION AS OF 2 y ON x.i = y.i JOIN a z ON true"
+            ),
+            [
+                ("default.a".to_owned(), At::Version(1)),
+                ("default.a".to_owned(), At::Version(2))
+            ]
+        );
+    }
+
+    #[test]
+    fn text_and_names_are_left_alone() {
+        assert_eq!(
+            versions("SELECT ' FOR VERSION AS OF 3 ' AS version FROM a -- VERSION AS OF 3"),
+            []
+        );
+        assert_eq!(versions("SELECT version FROM a version"), []);
+    }
+
+    #[test]
+    fn clause_that_would_be_dropped_is_refused() {
+        for sql in [
+            "SELECT 1 VERSION AS OF 3",
+            "SELECT * FROM a AS x VERSION AS OF 3",
+            "SELECT * FROM (SELECT 1) VERSION AS OF 3",
+            "SELECT * FROM generate_series(1, 3) VERSION AS OF 3",
+            "WITH a AS (SELECT 1) SELECT * FROM a VERSION AS OF 3",
+            "SELECT * FROM a VERSION AS OF",
+            "SELECT * FROM a VERSION AS OF 3 - 1",
+            "SELECT * FROM a TIMESTAMP AS OF now()",
+            "SELECT * FROM a FOR SYSTEM_TIME AS OF '2026-01-31'",
+            "SELECT * FROM a TABLESAMPLE (10 PERCENT)",
+            "SELECT * FROM a PARTITION (p)",
+        ] {
+            assert!(Statement::parse(sql).is_err(), "{sql}");
+        }
+    }
+
+    #[test]
+    fn value_of_the_wrong_kind_is_named() {
+        let statement = Statement::parse("SELECT * FROM a VERSION AS OF '2026-01-31'").unwrap();
+        let error = statement.versions[0].at(&Parameters::new()).unwrap_err();
+        assert!(error.to_string().contains("2026-01-31"), "{error}");
+        assert!(error.hint().is_some());
+    }
+}

@@ -1,0 +1,468 @@
+//! Reads a pipeline file and every file that it names, and reports everything that is wrong with them at once.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use lakegate_engine::Statement;
+use lakegate_rules::Suite;
+use lakegate_rules::yaml::{self, Entry, Fields, Node, Problem, Problems, Span, nearest_hint};
+
+use super::{
+    CheckStage, Pipeline, PublishStage, Reading, SqlStage, SqlText, Stage, StageKind, TypeStage,
+};
+use crate::EtlError;
+use crate::extract::ExtractSpec;
+use crate::graph::Graph;
+use crate::params;
+use crate::schema_file::SchemaFile;
+use crate::typing::{OnError, TypingSpec};
+
+/// Version of the format that this program reads.
+const FORMAT_VERSION: i64 = 1;
+
+/// The folder for pipelines in a project.
+const PIPELINES: &str = "pipelines";
+
+const PIPELINE_KEYS: &[&str] = &["version", "pipeline", "description", "parameters", "stages"];
+
+/// Kinds of stages: the keys beside `name`, of which a stage has exactly one.
+const STAGE_KINDS: &[&str] = &["extract", "type", "sql", "check", "publish"];
+
+pub(super) fn read(root: &Path, name_or_path: &str) -> Result<Reading, EtlError> {
+    let file = find(root, name_or_path)?;
+    let mut loader = Loader {
+        root,
+        file: &file,
+        suites: HashMap::new(),
+        schemas: HashMap::new(),
+        problems: Problems::default(),
+    };
+    let Some(text) = loader.text(&file, None) else {
+        return Ok(loader.nothing());
+    };
+    match yaml::parse(&file, &text) {
+        Ok(node) => Ok(loader.pipeline(&node, &text)),
+        Err(problems) => {
+            loader.problems.extend(problems);
+            Ok(loader.nothing())
+        }
+    }
+}
+
+/// The pipeline's file, relative to the project folder.
+fn find(root: &Path, name_or_path: &str) -> Result<String, EtlError> {
+    let is_path = name_or_path.contains(['/', '\\'])
+        || name_or_path.ends_with(".yaml")
+        || name_or_path.ends_with(".yml");
+    let candidates = if is_path {
+        vec![name_or_path.to_owned()]
+    } else {
+        ["yaml", "yml"]
+            .map(|end| format!("{PIPELINES}/{name_or_path}.{end}"))
+            .to_vec()
+    };
+    if let Some(found) = candidates.iter().find(|file| root.join(file).is_file()) {
+        return Ok(found.clone());
+    }
+    if is_path {
+        return Err(EtlError::request(
+            format!(
+                "pipeline file `{name_or_path}` does not exist in the project folder `{}`",
+                root.display()
+            ),
+            "paths are relative to the project folder; `-C DIR` names another one".to_owned(),
+        ));
+    }
+    let known = names(root);
+    let hint = if known.is_empty() {
+        Some(format!(
+            "there are no pipelines in `{}`",
+            root.join(PIPELINES).display()
+        ))
+    } else {
+        nearest_hint(name_or_path, &known)
+    };
+    Err(EtlError::request(
+        format!("pipeline `{name_or_path}` does not exist"),
+        hint,
+    ))
+}
+
+/// Names of the pipelines of a project.
+fn names(root: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(root.join(PIPELINES)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_yaml = path
+                .extension()
+                .is_some_and(|end| end == "yaml" || end == "yml");
+            let stem = path.file_stem()?.to_str()?.to_owned();
+            is_yaml.then_some(stem)
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+struct Loader<'a> {
+    root: &'a Path,
+    file: &'a str,
+    suites: HashMap<String, Option<Arc<Suite>>>,
+    schemas: HashMap<String, Option<Arc<SchemaFile>>>,
+    problems: Problems,
+}
+
+impl Loader<'_> {
+    fn nothing(self) -> Reading {
+        Reading {
+            pipeline: None,
+            broken: Vec::new(),
+            problems: self.problems,
+        }
+    }
+
+    fn pipeline(mut self, node: &Node, text: &str) -> Reading {
+        let mut problems = std::mem::take(&mut self.problems);
+        let fields = Fields::new(node, "the pipeline", PIPELINE_KEYS, &mut problems);
+        fields.require(&["version", "stages"], &mut problems);
+        if let Some(version) = fields.integer("version", &mut problems)
+            && version != FORMAT_VERSION
+        {
+            let problem = Problem::new(
+                self.file,
+                fields.span("version"),
+                format!("version {version} of pipeline files is not known"),
+            );
+            problems.push(problem.with_hint(format!("write `version: {FORMAT_VERSION}`")));
+        }
+        let stem = Path::new(self.file)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or("pipeline");
+        let name = fields
+            .string("pipeline", &mut problems)
+            .unwrap_or_else(|| stem.to_owned());
+        let description = fields.string("description", &mut problems);
+        let parameters = params::read(&fields, &mut problems);
+
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut broken: Vec<String> = Vec::new();
+        self.problems = problems;
+        if let Some(nodes) = fields.list("stages", &mut self.problems) {
+            if nodes.is_empty() {
+                let span = fields.span("stages");
+                self.problem(span, "the pipeline has no stages", None);
+            }
+            for node in nodes {
+                let known = |name: &str| {
+                    let stage = stages.iter().find(|stage| stage.name == name);
+                    stage.map(|stage| stage.span)
+                };
+                match self.stage(node, text, known) {
+                    Ok(stage) => stages.push(stage),
+                    Err(name) => broken.extend(name),
+                }
+            }
+        }
+        self.expect_parameters(&stages, &parameters);
+        let graph = Graph::infer(self.file, &stages, &broken, &mut self.problems);
+        Reading {
+            pipeline: Some(Pipeline {
+                name,
+                description,
+                file: self.file.to_owned(),
+                root: self.root.to_owned(),
+                parameters,
+                stages,
+                graph,
+            }),
+            broken,
+            problems: self.problems,
+        }
+    }
+
+    /// A stage; the name of a broken one when it has a name.
+    fn stage(
+        &mut self,
+        node: &Node,
+        yaml_text: &str,
+        known: impl Fn(&str) -> Option<Span>,
+    ) -> Result<Stage, Option<String>> {
+        let keys: Vec<&str> = ["name"].iter().chain(STAGE_KINDS).copied().collect();
+        let fields = Fields::new(node, "a stage", &keys, &mut self.problems);
+        fields.require(&["name"], &mut self.problems);
+        let name = fields.string("name", &mut self.problems);
+        let span = fields.span("name");
+        if let Some(name) = &name {
+            self.expect_stage_name(name, span);
+            if let Some(first) = known(name) {
+                let message = format!("a second stage is named `{name}`");
+                let hint = format!("the first one is at line {}", first.line);
+                self.problem(span, message, Some(hint));
+                return Err(None);
+            }
+        }
+        let kinds: Vec<&Entry> = fields
+            .entries()
+            .iter()
+            .filter(|entry| STAGE_KINDS.contains(&entry.key.as_str()))
+            .collect();
+        let called = name.as_deref().unwrap_or("?");
+        let entry = match kinds.as_slice() {
+            [entry] => *entry,
+            [] => {
+                if node.as_map().is_some() {
+                    let hint =
+                        format!("a stage has one of the keys `{}`", STAGE_KINDS.join("`, `"));
+                    self.problem(
+                        node.span,
+                        format!("stage `{called}` does nothing"),
+                        Some(hint),
+                    );
+                }
+                return Err(name);
+            }
+            [_, second, ..] => {
+                let message = format!("stage `{called}` has more than one kind");
+                let hint = "make it two stages".to_owned();
+                self.problem(second.key_span, message, Some(hint));
+                return Err(name);
+            }
+        };
+        let before = self.problems.len();
+        let kind = match entry.key.as_str() {
+            "extract" => ExtractSpec::parse(&entry.value, &mut self.problems)
+                .map(|spec| StageKind::Extract(Box::new(spec))),
+            "type" => self.type_stage(&entry.value).map(StageKind::Type),
+            "sql" => self.sql_stage(&entry.value, yaml_text).map(StageKind::Sql),
+            "check" => self.check_stage(&entry.value).map(StageKind::Check),
+            _ => self
+                .publish_stage(&entry.value)
+                .map(|stage| StageKind::Publish(Box::new(stage))),
+        };
+        match (name, kind) {
+            (Some(name), Some(kind)) if self.problems.len() == before => {
+                Ok(Stage { name, span, kind })
+            }
+            (name, _) => Err(name),
+        }
+    }
+
+    fn expect_stage_name(&mut self, name: &str, span: Span) {
+        let mut letters = name.chars();
+        let starts_well = letters.next().is_some_and(|c| c.is_ascii_lowercase());
+        let is_name = starts_well
+            && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !is_name {
+            let message = format!("`{name}` is not the name of a stage");
+            let hint = "a name begins with a lower-case letter, then lower-case letters, digits and `_`: it is the view's name in SQL";
+            self.problem(span, message, Some(hint.to_owned()));
+        }
+    }
+
+    fn type_stage(&mut self, node: &Node) -> Option<TypeStage> {
+        let known = ["view", "schema", "on_error"];
+        let fields = Fields::new(node, "a type stage", &known, &mut self.problems);
+        fields.require(&["view", "schema"], &mut self.problems);
+        let choices = [
+            ("fail", OnError::Fail),
+            ("null", OnError::Null),
+            ("quarantine", OnError::Quarantine),
+        ];
+        let spec = TypingSpec {
+            view: fields.string("view", &mut self.problems)?,
+            view_span: fields.span("view"),
+            schema: fields.string("schema", &mut self.problems)?,
+            schema_span: fields.span("schema"),
+            on_error: fields
+                .choice("on_error", &choices, &mut self.problems)
+                .unwrap_or_default(),
+        };
+        let schema = self.schema_file(&spec.schema, spec.schema_span)?;
+        Some(TypeStage { spec, schema })
+    }
+
+    fn sql_stage(&mut self, node: &Node, yaml_text: &str) -> Option<SqlStage> {
+        let fields = Fields::new(node, "a sql stage", &["file", "query"], &mut self.problems);
+        let text = match (fields.get("file"), fields.get("query")) {
+            (Some(file), None) => {
+                let path = file.string("`file`", &mut self.problems)?;
+                let text = self.text(&path, Some(file.span))?;
+                SqlText::in_file(path, text, file.span)
+            }
+            (None, Some(query)) => {
+                let text = query.string("`query`", &mut self.problems)?;
+                SqlText::inline(query, text, yaml_text)
+            }
+            (Some(_), Some(query)) => {
+                self.problem(
+                    query.span,
+                    "a sql stage has either `file` or `query`, not both",
+                    None,
+                );
+                return None;
+            }
+            (None, None) => {
+                if node.as_map().is_some() {
+                    let hint = "write `file: sql/NAME.sql`, or the SQL under `query: |`".to_owned();
+                    self.problem(node.span, "a sql stage needs `file` or `query`", Some(hint));
+                }
+                return None;
+            }
+        };
+        let statement = match Statement::parse(&text.text) {
+            Ok(statement) => statement,
+            Err(error) => {
+                let hint = error.hint().map(str::to_owned);
+                let problem = text.problem(error.place(), error.to_string(), hint, self.file);
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        if !statement.is_query() {
+            let hint = "a sql stage is one SELECT; tables change by publish stages".to_owned();
+            let problem = text.problem(None, "the SQL is not a query", Some(hint), self.file);
+            self.problems.push(problem);
+            return None;
+        }
+        Some(SqlStage {
+            text,
+            statement: Arc::new(statement),
+        })
+    }
+
+    fn check_stage(&mut self, node: &Node) -> Option<CheckStage> {
+        let fields = Fields::new(
+            node,
+            "a check stage",
+            &["view", "rules"],
+            &mut self.problems,
+        );
+        fields.require(&["view", "rules"], &mut self.problems);
+        let view = fields.string("view", &mut self.problems);
+        let rules = fields.string("rules", &mut self.problems)?;
+        let rules_span = fields.span("rules");
+        let suite = self.suite(&rules, rules_span)?;
+        Some(CheckStage {
+            view: view?,
+            view_span: fields.span("view"),
+            rules_span,
+            suite,
+        })
+    }
+
+    fn publish_stage(&mut self, node: &Node) -> Option<PublishStage> {
+        let mut problems = std::mem::take(&mut self.problems);
+        let stage = PublishStage::read(node, &mut problems, |file, span, problems| {
+            std::mem::swap(&mut self.problems, problems);
+            let suite = self.suite(file, span);
+            std::mem::swap(&mut self.problems, problems);
+            suite
+        });
+        self.problems = problems;
+        stage
+    }
+
+    /// A rule file; its own problems are reported once, however often it is named.
+    fn suite(&mut self, file: &str, span: Span) -> Option<Arc<Suite>> {
+        if let Some(known) = self.suites.get(file) {
+            let known = known.clone();
+            if known.is_none() {
+                self.problem(span, format!("`{file}` has problems"), None);
+            }
+            return known;
+        }
+        let text = self.text(file, Some(span))?;
+        let suite = match Suite::parse(file, &text) {
+            Ok(suite) => Some(Arc::new(suite)),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        };
+        self.suites.insert(file.to_owned(), suite.clone());
+        suite
+    }
+
+    /// A schema file; its own problems are reported once, however often it is named.
+    fn schema_file(&mut self, file: &str, span: Span) -> Option<Arc<SchemaFile>> {
+        if let Some(known) = self.schemas.get(file) {
+            let known = known.clone();
+            if known.is_none() {
+                self.problem(span, format!("`{file}` has problems"), None);
+            }
+            return known;
+        }
+        let text = self.text(file, Some(span))?;
+        let schema = match SchemaFile::parse(file, &text) {
+            Ok(schema) => Some(Arc::new(schema)),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        };
+        self.schemas.insert(file.to_owned(), schema.clone());
+        schema
+    }
+
+    /// The text of a file of the project; `span` is where the pipeline names it.
+    fn text(&mut self, file: &str, span: Option<Span>) -> Option<String> {
+        let bytes = match std::fs::read(self.root.join(file)) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = match error.kind() {
+                    std::io::ErrorKind::NotFound => format!("file `{file}` does not exist"),
+                    _ => format!("cannot read `{file}`: {error}"),
+                };
+                let hint = "paths are relative to the project folder".to_owned();
+                let problem = Problem::new(self.file, span, message);
+                self.problems.push(problem.with_hint(hint));
+                return None;
+            }
+        };
+        match yaml::decode(file, &bytes) {
+            Ok(text) => Some(text),
+            Err(problems) => {
+                self.problems.extend(problems);
+                None
+            }
+        }
+    }
+
+    /// Reports parameters that are used and not declared.
+    fn expect_parameters(&mut self, stages: &[Stage], parameters: &[params::Parameter]) {
+        let known: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+        for stage in stages {
+            match &stage.kind {
+                StageKind::Extract(spec) => {
+                    for (name, span) in spec.parameters() {
+                        if !known.contains(&name.as_str()) {
+                            let message = format!("unknown parameter `${{{name}}}`");
+                            self.problem(span, message, nearest_hint(&name, &known));
+                        }
+                    }
+                }
+                StageKind::Sql(sql) => {
+                    for used in sql.statement.parameters() {
+                        if !known.contains(&used.name.as_str()) {
+                            let message = format!("unknown parameter `:{}`", used.name);
+                            let hint = nearest_hint(&used.name, &known);
+                            let problem = sql.text.problem(used.place, message, hint, self.file);
+                            self.problems.push(problem);
+                        }
+                    }
+                }
+                StageKind::Type(_) | StageKind::Check(_) | StageKind::Publish(_) => {}
+            }
+        }
+    }
+
+    fn problem(&mut self, span: Span, message: impl Into<String>, hint: Option<String>) {
+        let problem = Problem::new(self.file, span, message).with_hint(hint);
+        self.problems.push(problem);
+    }
+}

@@ -1,0 +1,116 @@
+//! What a run came to.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use lakegate_engine::ErrorKind;
+use lakegate_rules::Report;
+use serde::{Deserialize, Serialize};
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did its work.
+    Done,
+    /// An earlier run has done it with the same input and definition.
+    AlreadyDone,
+    /// It could not be carried out.
+    Failed,
+    /// Its data fails the checks; nothing was published by it.
+    Refused,
+    /// It did not begin: what it needs failed, or nothing needed it.
+    Skipped,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run's id.
+    pub run: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Time from start to end.
+    #[serde(rename = "elapsed_ms", with = "milliseconds")]
+    pub elapsed: Duration,
+    /// Its stages, in the order of the pipeline; those that were not selected are left out.
+    pub stages: Vec<StageReport>,
+    /// What went wrong beside the stages, for example records that could not be written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// What a stage came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StageReport {
+    /// The stage.
+    pub name: String,
+    /// Its kind, for example `publish`.
+    pub kind: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Rows that it gave: of the view, or those that were published. None when they streamed by uncounted.
+    pub rows: Option<u64>,
+    /// The table that it publishes to.
+    pub table: Option<String>,
+    /// The version that holds its rows.
+    pub version: Option<i64>,
+    /// Rows that went to quarantine.
+    pub quarantined: Option<u64>,
+    /// The verdicts of its checks.
+    pub report: Option<Report>,
+    /// Why it failed, was refused or was skipped.
+    pub error: Option<String>,
+    /// The way out.
+    pub hint: Option<String>,
+    /// The exit code of its error.
+    pub exit_code: u8,
+    /// Time from its start to its end.
+    #[serde(rename = "elapsed_ms", with = "milliseconds")]
+    pub elapsed: Duration,
+}
+
+impl RunReport {
+    /// The exit code of the run: that of the first stage that went wrong, 0 when none did.
+    pub fn exit_code(&self) -> u8 {
+        let refused = ErrorKind::Refused.exit_code();
+        let failed = self
+            .stages
+            .iter()
+            .filter(|stage| stage.outcome == Outcome::Failed)
+            .map(|stage| stage.exit_code)
+            .max();
+        match failed {
+            Some(code) => code,
+            None if self.stages.iter().any(|s| s.outcome == Outcome::Refused) => refused,
+            None => 0,
+        }
+    }
+
+    /// A stage, by its name.
+    pub fn stage(&self, name: &str) -> Option<&StageReport> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+/// Durations as whole milliseconds.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
