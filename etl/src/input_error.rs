@@ -95,6 +95,17 @@ impl InputError {
         }
     }
 
+    /// The same error once more, its source as text: an error of the engine keeps the first one.
+    pub fn duplicate(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            hint: self.hint.clone(),
+            place: self.place,
+            source: self.source.as_ref().map(|source| source.to_string().into()),
+        }
+    }
+
     /// The input error inside an error of the engine, however deep it is wrapped.
     pub fn find(error: &DataFusionError) -> Option<&Self> {
         let mut current: Option<&(dyn Error + 'static)> = Some(error);

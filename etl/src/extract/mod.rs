@@ -25,6 +25,7 @@ mod delta;
 mod json_lines;
 mod parquet;
 mod settings;
+pub(crate) use settings::word;
 pub(crate) mod text_table;
 
 /// What `format:` can be.
