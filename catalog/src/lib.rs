@@ -14,6 +14,8 @@ mod attach;
 mod cache;
 mod catalog;
 mod error;
+#[cfg(feature = "failpoints")]
+mod faults;
 pub mod gate;
 mod history;
 mod live_state;

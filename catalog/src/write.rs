@@ -3,6 +3,8 @@
 mod columns;
 mod merge;
 mod run;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use run::{delta_session, writer_properties};
 

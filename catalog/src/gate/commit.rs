@@ -139,6 +139,25 @@ impl Commit {
         Ok(())
     }
 
+    /// Whether the commit creates a table: it brings both a protocol and metadata.
+    pub(super) fn creates(&self) -> bool {
+        self.action("protocol").is_some() && self.action("metaData").is_some()
+    }
+
+    /// Keeps the table's id, name, description and creation time, which delta-rs' merge makes anew with the schema.
+    pub(super) fn keep_identity(&mut self, base: &Value) {
+        for line in &mut self.lines {
+            let Some(Value::Object(metadata)) = line.get_mut("metaData") else {
+                continue;
+            };
+            for key in ["id", "name", "description", "createdTime"] {
+                if let Some(value) = base.get(key) {
+                    metadata.insert(key.to_owned(), value.clone());
+                }
+            }
+        }
+    }
+
     /// Writes `commitInfo.lakegate`.
     pub(super) fn stamp(&mut self, lakegate: Map<String, Value>) {
         for line in &mut self.lines {

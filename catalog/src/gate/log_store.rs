@@ -12,7 +12,7 @@ use deltalake::{DeltaResult, DeltaTableError};
 use uuid::Uuid;
 
 use super::commit::Commit;
-use super::{Gate, Passed};
+use super::decision::{Gate, Passed};
 use crate::CatalogError;
 
 /// Wraps a table's log store; nothing reaches the log but what the gate passed.
@@ -160,7 +160,10 @@ impl LogStore for GatedLogStore {
     }
 
     fn object_store(&self, operation_id: Option<Uuid>) -> ObjectStoreRef {
-        self.inner.object_store(operation_id)
+        let store = self.inner.object_store(operation_id);
+        #[cfg(feature = "failpoints")]
+        let store = Arc::new(crate::faults::FaultStore(store));
+        store
     }
 
     fn root_object_store(&self, operation_id: Option<Uuid>) -> ObjectStoreRef {

@@ -32,8 +32,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    At, Batch, Catalog, CatalogOptions, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause,
-    Write, WriteMode, WriteOptions, WriteOutcome,
+    At, Batch, Catalog, CatalogError, CatalogOptions, MatchedAction, MatchedClause, MergeSpec,
+    NotMatchedClause, Write, WriteContext, WriteMode, WriteOptions, WriteOutcome,
 };
 
 type Hook = Box<dyn Fn(usize) -> BoxFuture<'static, ()> + Send + Sync>;
@@ -685,6 +685,7 @@ async fn batch_is_committed_once_and_an_overwrite_until_another_replaces_it() {
 }
 
 #[tokio::test]
+#[expect(deprecated, reason = "the one way to name a live file")]
 async fn rearrangement_is_believed_only_from_optimize() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;

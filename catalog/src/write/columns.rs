@@ -1,11 +1,11 @@
 //! Fits the columns of a source to those of a table.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::common::{Column, DFSchema, ScalarValue};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use datafusion::prelude::SessionContext;
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::SchemaEvolution;
 use crate::{CatalogError, TableName};
@@ -66,8 +66,10 @@ pub(super) fn check_partitions(
 }
 
 /// The source with types that Delta has.
+///
+/// Every column may be null: that a query's result never is (a count, a literal) says nothing about later writes. What
+/// must not be null is a rule's to say.
 pub(super) fn for_new_table(
-    session: &SessionContext,
     table: &TableName,
     source: LogicalPlan,
 ) -> Result<LogicalPlan, CatalogError> {
@@ -77,12 +79,27 @@ pub(super) fn for_new_table(
         let column = Expr::Column(Column::new(qualifier.cloned(), field.name()));
         columns.push(cast_named(column, field.data_type(), &wanted, field.name()));
     }
-    project(session, table, source, columns)
+    let typed = project(table, source, columns)?;
+    let nullable: Vec<Field> = typed
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    // A union with no rows is the one plan that makes columns nullable and nothing else; the optimizer takes it out.
+    let schema = DFSchema::try_from(Schema::new(nullable)).map_err(|e| unplanned(table, e))?;
+    let no_rows = LogicalPlan::EmptyRelation(EmptyRelation {
+        produce_one_row: false,
+        schema: Arc::new(schema),
+    });
+    LogicalPlanBuilder::from(typed)
+        .union(no_rows)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| unplanned(table, e))
 }
 
 /// The source in the table's columns: by name, in the table's order and types.
 pub(super) fn align(
-    session: &SessionContext,
     table: &TableName,
     source: LogicalPlan,
     schema: &SchemaRef,
@@ -165,7 +182,7 @@ pub(super) fn align(
             columns.push(cast_named(column, field.data_type(), &wanted, field.name()));
         }
     }
-    project(session, table, source, columns)
+    project(table, source, columns)
 }
 
 /// Whether every value of one type has an equal one in the other.
@@ -285,7 +302,6 @@ fn cast_named(column: Expr, from: &DataType, to: &DataType, name: &str) -> Expr 
 }
 
 fn project(
-    _session: &SessionContext,
     table: &TableName,
     source: LogicalPlan,
     columns: Vec<Expr>,

@@ -109,7 +109,7 @@ impl Catalog {
             transactions = state.next(batch);
         }
         let properties = CommitProperties::default().with_application_transactions(transactions);
-        let source = self.source(session, &table, write)?;
+        let source = self.source(&table, write)?;
         let result = match &write.mode {
             WriteMode::Merge(_) if !table.exists => {
                 // Nothing is there to match: the rows that the merge would insert make the first version.
@@ -172,12 +172,7 @@ impl Catalog {
         self.written(&table, WriteOutcome::Committed).await
     }
 
-    fn source(
-        &self,
-        session: &SessionContext,
-        table: &GatedTable,
-        write: &Write,
-    ) -> Result<LogicalPlan, CatalogError> {
+    fn source(&self, table: &GatedTable, write: &Write) -> Result<LogicalPlan, CatalogError> {
         columns::check_names(&write.table, write.source.schema())?;
         if !table.exists {
             columns::check_partitions(
@@ -185,7 +180,7 @@ impl Catalog {
                 write.source.schema(),
                 &write.options.partition_by,
             )?;
-            return columns::for_new_table(session, &write.table, write.source.clone());
+            return columns::for_new_table(&write.table, write.source.clone());
         }
         let existing = table.columns()?;
         if !write.options.partition_by.is_empty()
@@ -202,7 +197,6 @@ impl Catalog {
             ));
         }
         columns::align(
-            session,
             &write.table,
             write.source.clone(),
             &existing.schema,

@@ -1,0 +1,441 @@
+//! Decides over one commit: loads what it builds on, asks the judge, and stamps the verdict into it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::SchemaRef;
+use deltalake::kernel::{Add, Version};
+use deltalake::logstore::LogStoreRef;
+use deltalake::table::state::DeltaTableState;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use serde_json::{Map, Value};
+use tracing::{info, warn};
+use url::Url;
+use uuid::Uuid;
+
+use super::commit::{Commit, RULES_PROPERTY, TableMetadata};
+use super::{Candidate, Judge, RulesText, Ruling};
+use crate::snapshot::{Reader, StatisticsCell};
+use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
+
+/// What a writer may do beyond the ordinary.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Trust {
+    /// `dataChange=false` is believed: Lakegate itself only moves rows between files.
+    pub(crate) rearranges: bool,
+    /// Every file that the commit adds was written by this very operation, so it may be deleted when the judge refuses.
+    pub(crate) writes_its_files: bool,
+}
+
+/// The gate in front of one table, for one writer.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    name: Option<TableName>,
+    location: Url,
+    judge: Option<Arc<dyn Judge>>,
+    context: WriteContext,
+    trust: Trust,
+    clock: fn() -> DateTime<Utc>,
+    base: tokio::sync::Mutex<Option<Base>>,
+    record: Mutex<Record>,
+}
+
+/// What happened at the gate; delta-rs' own errors cannot carry it.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    /// The version committed last.
+    pub(crate) committed: Option<i64>,
+    /// Why the gate stopped a commit.
+    pub(crate) stop: Option<CatalogError>,
+    /// The ruling over the commit judged last.
+    pub(crate) ruling: Option<Ruling>,
+    /// `commitInfo.lakegate` of the commit made last.
+    pub(crate) stamp: Option<Value>,
+}
+
+/// A commit that may be written.
+pub(super) struct Passed {
+    pub(super) bytes: Bytes,
+    pub(super) token: String,
+}
+
+/// The published version that a commit builds on.
+#[derive(Debug, Clone)]
+struct Base {
+    state: DeltaTableState,
+    snapshot: Arc<TableSnapshot>,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        name: Option<TableName>,
+        location: Url,
+        judge: Option<Arc<dyn Judge>>,
+        context: WriteContext,
+        trust: Trust,
+        clock: fn() -> DateTime<Utc>,
+    ) -> Self {
+        Self {
+            name,
+            location,
+            judge,
+            context,
+            trust,
+            clock,
+            base: tokio::sync::Mutex::default(),
+            record: Mutex::default(),
+        }
+    }
+
+    /// The table, for people.
+    pub(crate) fn table(&self) -> String {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.location.to_string(), ToString::to_string)
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn record_commit(&self, version: Version) {
+        self.record().committed = i64::try_from(version).ok();
+    }
+
+    pub(super) fn record_stop(&self, error: CatalogError) {
+        self.record().stop = Some(error);
+    }
+
+    /// Decides over a commit, and gives back its bytes with the verdict inside.
+    pub(super) async fn pass(
+        &self,
+        log_store: &LogStoreRef,
+        version: Version,
+        bytes: &[u8],
+        untried: bool,
+    ) -> Result<Passed, CatalogError> {
+        let mut commit = Commit::parse(bytes)?;
+        let base = self.base(log_store, version).await?;
+        let base_metadata = match &base {
+            Some(base) => Some(self.metadata_json(base)?),
+            None => None,
+        };
+        if let (Some(base), Some(metadata)) = (&base, commit.metadata()?)
+            && metadata.table_id != base.snapshot.table_id
+        {
+            self.refuse_second_creation(&commit)?;
+        }
+        if let Some(base_metadata) = &base_metadata {
+            commit.keep_identity(base_metadata);
+        }
+        let metadata = commit.metadata()?;
+
+        let attached = base
+            .as_ref()
+            .and_then(|b| b.snapshot.rules_sha256().map(str::to_owned));
+        let rules = match (&self.context.attach, &attached) {
+            (Some(rules), _) => Some(rules.clone()),
+            (None, Some(sha256)) => {
+                Some(attach::load_rules(log_store, &self.table(), sha256).await?)
+            }
+            (None, None) => None,
+        };
+        let attaching = rules
+            .as_ref()
+            .is_some_and(|rules| attached.as_ref() != Some(&rules.sha256));
+        let mut fresh_rules = false;
+        if let Some(rules) = &rules {
+            if attaching {
+                fresh_rules = attach::store_rules(log_store, &self.table(), rules).await?;
+            }
+            if attaching || metadata.is_some() {
+                // A commit with metadata of an older version (a restore) would drop the rules with it.
+                commit.set_property(base_metadata, RULES_PROPERTY, &rules.sha256)?;
+            }
+        }
+
+        let token = Uuid::new_v4().to_string();
+        let mut stamp = Map::new();
+        let changes = commit.changes_rows(self.trust.rearranges)
+            || changes_schema(base.as_ref(), metadata.as_ref());
+        if let Some(rules) = rules.filter(|_| changes || attaching) {
+            let sha256 = rules.sha256.clone();
+            let candidate = self
+                .candidate(
+                    log_store,
+                    version,
+                    &commit,
+                    base.as_ref(),
+                    commit.metadata()?,
+                    rules,
+                    attaching,
+                )
+                .await?;
+            let base_paths: HashSet<String> = base
+                .iter()
+                .flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone()))
+                .collect();
+            crate::failpoint!("gate.before_judge");
+            let ruling = self.judge(candidate).await?;
+            if !ruling.accept {
+                if untried && self.trust.writes_its_files {
+                    self.delete_refused_files(log_store, &commit.adds, &base_paths)
+                        .await;
+                }
+                if version == 0 && fresh_rules {
+                    attach::forget_rules(log_store, &sha256).await;
+                }
+                let refusal = Refusal {
+                    table: self.table(),
+                    version: signed(version)?,
+                    message: ruling.message.clone(),
+                    report: ruling.report.clone(),
+                };
+                self.record().ruling = Some(ruling);
+                return Err(CatalogError::Refused(Box::new(refusal)));
+            }
+            if let Value::Object(summary) = &ruling.summary {
+                stamp.extend(summary.clone());
+            }
+            stamp.insert("rules_sha256".into(), sha256.into());
+            self.record().ruling = Some(ruling);
+        }
+        for (key, value) in &self.context.extra {
+            stamp.insert(key.clone(), value.clone());
+        }
+        if let Some(run) = &self.context.run {
+            stamp.insert("run".into(), run.clone().into());
+        }
+        stamp.insert("token".into(), token.clone().into());
+        self.record().stamp = Some(Value::Object(stamp.clone()));
+        commit.stamp(stamp);
+        Ok(Passed {
+            bytes: commit.to_bytes()?,
+            token,
+        })
+    }
+
+    async fn judge(&self, candidate: Candidate) -> Result<Ruling, CatalogError> {
+        let Some(judge) = &self.judge else {
+            return Err(CatalogError::Bug(format!(
+                "`{}` has rules, and nothing is there to judge by them",
+                self.table()
+            )));
+        };
+        let version = candidate.version;
+        let ruling = judge.judge(candidate).await.map_err(|error| {
+            CatalogError::failed(
+                format!(
+                    "version {version} of `{}` could not be judged: {error}",
+                    self.table()
+                ),
+                error,
+            )
+        })?;
+        info!(table = %self.table(), version, accepted = ruling.accept, "commit judged");
+        Ok(ruling)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a candidate has that many parts")]
+    async fn candidate(
+        &self,
+        log_store: &LogStoreRef,
+        version: Version,
+        commit: &Commit,
+        base: Option<&Base>,
+        metadata: Option<TableMetadata>,
+        rules: RulesText,
+        attaching: bool,
+    ) -> Result<Candidate, CatalogError> {
+        let version = signed(version)?;
+        let snapshot = Arc::new(self.candidate_snapshot(version, commit, base, metadata)?);
+        Ok(Candidate {
+            name: self.name.clone(),
+            location: self.location.clone(),
+            version,
+            operation: commit.operation().to_owned(),
+            rules,
+            attaching,
+            waivers: attach::load_waivers(log_store, &self.table()).await?,
+            schema: snapshot.schema.clone(),
+            candidate: snapshot,
+            base: base.map(|b| b.snapshot.clone()),
+            added: self.context.added.clone(),
+            run: self.context.run.clone(),
+            commit_time: (self.clock)(),
+        })
+    }
+
+    /// The base's files without those the commit removes, with those it adds.
+    fn candidate_snapshot(
+        &self,
+        version: i64,
+        commit: &Commit,
+        base: Option<&Base>,
+        metadata: Option<TableMetadata>,
+    ) -> Result<TableSnapshot, CatalogError> {
+        if commit.adds.iter().any(|add| add.deletion_vector.is_some()) {
+            return Err(CatalogError::invalid(
+                format!("a commit to `{}` brings deletion vectors, which the gate cannot judge", self.table()),
+                Some("rewrite the table without deletion vectors, or restore a version that has none".to_owned()),
+            ));
+        }
+        let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect();
+        let gone: HashSet<&str> = commit
+            .removes
+            .iter()
+            .map(|r| r.path.as_str())
+            .chain(added.iter().map(|f| f.path.as_str()))
+            .collect();
+        let kept = base
+            .iter()
+            .flat_map(|b| b.snapshot.files.iter())
+            .filter(|f| !gone.contains(f.path.as_str()));
+        let files: Arc<[DataFile]> = kept.cloned().chain(added.iter().cloned()).collect();
+        let kept_from_base = |metadata: Option<TableMetadata>, base: &Base| {
+            let mut snapshot = TableSnapshot {
+                version,
+                files: files.clone(),
+                ..TableSnapshot::clone(&base.snapshot)
+            };
+            if let Some(metadata) = metadata {
+                snapshot.schema = metadata.schema;
+                snapshot.partition_columns = metadata.partition_columns;
+                snapshot.properties = metadata.properties;
+            }
+            snapshot
+        };
+        match (base, metadata) {
+            (Some(base), metadata) => Ok(kept_from_base(metadata, base)),
+            (None, Some(metadata)) => Ok(TableSnapshot {
+                name: self.name.clone(),
+                location: self.location.clone(),
+                version,
+                table_id: metadata.table_id,
+                schema: metadata.schema,
+                partition_columns: metadata.partition_columns,
+                files,
+                properties: metadata.properties,
+                reader: Reader::Plain,
+                statistics: StatisticsCell::default(),
+            }),
+            (None, None) => Err(CatalogError::Bug(
+                "a first commit without metaData reached the gate".into(),
+            )),
+        }
+    }
+
+    /// Two writers created the table at once: the second one's commit would replace the table's identity and schema.
+    fn refuse_second_creation(&self, commit: &Commit) -> Result<(), CatalogError> {
+        if !commit.creates() {
+            return Ok(());
+        }
+        Err(CatalogError::Conflict {
+            message: format!(
+                "`{}` was created by another writer at the same time",
+                self.table()
+            ),
+            source: None,
+        })
+    }
+
+    fn metadata_json(&self, base: &Base) -> Result<Value, CatalogError> {
+        serde_json::to_value(base.state.metadata()).map_err(|e| {
+            CatalogError::failed(
+                format!("the metadata of `{}` has no JSON form", self.table()),
+                e,
+            )
+        })
+    }
+
+    async fn base(
+        &self,
+        log_store: &LogStoreRef,
+        version: Version,
+    ) -> Result<Option<Base>, CatalogError> {
+        let Some(wanted) = version.checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut cached = self.base.lock().await;
+        if let Some(base) = cached.as_ref()
+            && base.state.version() == wanted
+        {
+            return Ok(Some(base.clone()));
+        }
+        let failed = |e| {
+            CatalogError::failed(
+                format!("version {wanted} of `{}` cannot be read", self.table()),
+                e,
+            )
+        };
+        let state = match cached.take() {
+            Some(mut base) if base.state.version() < wanted => {
+                base.state
+                    .update(log_store.as_ref(), Some(wanted))
+                    .await
+                    .map_err(failed)?;
+                base.state
+            }
+            _ => DeltaTableState::try_new(log_store.as_ref(), Some(wanted))
+                .await
+                .map_err(failed)?,
+        };
+        let snapshot = TableSnapshot::from_state(self.name.clone(), &self.location, &state)?;
+        let base = Base {
+            state,
+            snapshot: Arc::new(snapshot),
+        };
+        *cached = Some(base.clone());
+        Ok(Some(base))
+    }
+
+    /// Deletes files that this operation wrote for a commit that the judge refused. What cannot be deleted is left to
+    /// `vacuum`.
+    async fn delete_refused_files(
+        &self,
+        log_store: &LogStoreRef,
+        adds: &[Add],
+        base_paths: &HashSet<String>,
+    ) {
+        let store = log_store.object_store(None);
+        for add in adds {
+            let Ok(path) = Path::parse(&add.path) else {
+                continue;
+            };
+            if base_paths.contains(&add.path) {
+                continue;
+            }
+            if let Err(error) = store.delete(&path).await {
+                warn!(table = %self.table(), %path, %error, "a refused file is left to vacuum");
+            }
+        }
+    }
+}
+
+fn changes_schema(base: Option<&Base>, metadata: Option<&TableMetadata>) -> bool {
+    match (base, metadata) {
+        (Some(base), Some(metadata)) => {
+            metadata.partition_columns != base.snapshot.partition_columns
+                || !same_columns(&metadata.schema, &base.snapshot.schema)
+        }
+        (None, Some(_)) => true,
+        (_, None) => false,
+    }
+}
+
+fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
+    left.fields().len() == right.fields().len()
+        && left.fields().iter().zip(right.fields()).all(|(l, r)| {
+            l.name() == r.name()
+                && l.is_nullable() == r.is_nullable()
+                && l.data_type() == r.data_type()
+        })
+}
+
+fn signed(version: Version) -> Result<i64, CatalogError> {
+    i64::try_from(version)
+        .map_err(|_| CatalogError::Bug(format!("version {version} is beyond Delta's range")))
+}
