@@ -1,0 +1,48 @@
+//! TPC-H data as Parquet files, made once.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::parquet::basic::{Compression, ZstdLevel};
+use datafusion::parquet::file::properties::WriterProperties;
+use tpchgen::generators::{LineItemGenerator, OrderGenerator};
+use tpchgen_arrow::{LineItemArrow, OrderArrow, RecordBatchReader};
+
+use crate::Result;
+
+/// Files that a table is split into for each unit of scale.
+const FILES_PER_SCALE: f64 = 4.0;
+
+/// The folder with lineitem and orders of a scale factor, as `lineitem/*.parquet` and `orders/*.parquet`.
+pub(crate) fn tpch(data: &Path, scale: f64) -> Result<PathBuf> {
+    let folder = data.join(format!("tpch-{scale}"));
+    let finished = folder.join("finished");
+    if finished.exists() {
+        return Ok(folder);
+    }
+    eprintln!("making TPC-H data of scale {scale} in {}", folder.display());
+    let parts = (scale * FILES_PER_SCALE).ceil().max(1.0) as i32;
+    for part in 1..=parts {
+        let lineitem = LineItemArrow::new(LineItemGenerator::new(scale, part, parts));
+        write(&folder.join("lineitem"), part, lineitem)?;
+        let orders = OrderArrow::new(OrderGenerator::new(scale, part, parts));
+        write(&folder.join("orders"), part, orders)?;
+    }
+    File::create(finished)?;
+    Ok(folder)
+}
+
+fn write(folder: &Path, part: i32, batches: impl RecordBatchReader) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let file = File::create(folder.join(format!("part-{part:04}.parquet")))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .build();
+    let mut writer = ArrowWriter::try_new(file, batches.schema(), Some(properties))?;
+    for batch in batches {
+        writer.write(&batch?)?;
+    }
+    writer.close()?;
+    Ok(())
+}
