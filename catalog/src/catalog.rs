@@ -1,7 +1,8 @@
 //! The catalog: tables by name, their versions, and who judges their commits.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use chrono::{DateTime, Utc};
 use deltalake::table::state::DeltaTableState;
@@ -60,6 +61,8 @@ pub struct Catalog {
     clock: fn() -> DateTime<Utc>,
     judge: OnceLock<Weak<dyn Judge>>,
     cache: SnapshotCache,
+    /// Names as they were last read from the registry, for callers that cannot wait.
+    known: Mutex<BTreeSet<TableName>>,
 }
 
 impl Catalog {
@@ -75,13 +78,16 @@ impl Catalog {
             ));
         }
         let state = LiveState::open(&options.registry).await?;
-        Ok(Arc::new(Self {
+        let catalog = Arc::new(Self {
             registry: Arc::new(EmbeddedRegistry::new(state)),
             warehouse: folder(&options.warehouse),
             clock: options.clock,
             judge: OnceLock::new(),
             cache: SnapshotCache::default(),
-        }))
+            known: Mutex::default(),
+        });
+        catalog.list().await?;
+        Ok(catalog)
     }
 
     /// Says who judges. Without a judge, a table with rules takes no commit that changes rows.
@@ -91,14 +97,22 @@ impl Catalog {
 
     /// All registered tables, by name.
     pub async fn list(&self) -> Result<Vec<TableEntry>, CatalogError> {
-        self.registry.list().await
+        let entries = self.registry.list().await?;
+        *self.known() = entries.iter().map(|entry| entry.name.clone()).collect();
+        Ok(entries)
     }
 
     /// The registry's entry of a table, or [`CatalogError::NotFound`] with the nearest name.
     pub async fn entry(&self, name: &TableName) -> Result<TableEntry, CatalogError> {
         match self.registry.get(name).await? {
-            Some(entry) => Ok(entry),
-            None => Err(self.unknown(name).await),
+            Some(entry) => {
+                self.known().insert(name.clone());
+                Ok(entry)
+            }
+            None => {
+                self.known().remove(name);
+                Err(self.unknown(name).await)
+            }
         }
     }
 
@@ -116,6 +130,7 @@ impl Catalog {
         };
         let entry = cache::recognise(entry).await?;
         self.registry.register(&entry).await?;
+        self.known().insert(name.clone());
         Ok(entry)
     }
 
@@ -132,6 +147,7 @@ impl Catalog {
             ));
         }
         self.registry.remove(name).await?;
+        self.known().remove(name);
         self.cache.forget(&entry);
         if purge {
             cache::purge(&entry).await?;
@@ -206,7 +222,17 @@ impl Catalog {
         entry: &TableEntry,
         state: &DeltaTableState,
     ) -> Result<Arc<TableSnapshot>, CatalogError> {
+        self.known().insert(entry.name.clone());
         self.cache.publish(entry, state).await
+    }
+
+    /// The names of tables as they were last read.
+    pub(crate) fn known_names(&self) -> Vec<TableName> {
+        self.known().iter().cloned().collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<TableName>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn unknown(&self, name: &TableName) -> CatalogError {

@@ -16,11 +16,14 @@ mod catalog;
 mod error;
 #[cfg(feature = "failpoints")]
 mod faults;
+#[cfg(test)]
+mod fixture;
 pub mod gate;
 mod history;
 mod live_state;
 mod maintenance;
 mod name;
+mod provider;
 mod registries;
 mod registry;
 mod scan;
@@ -34,6 +37,7 @@ pub use error::{CatalogError, Refusal};
 pub use gate::{Candidate, Judge, JudgeError, RulesText, Ruling};
 pub use maintenance::{Optimized, Vacuumed};
 pub use name::{DEFAULT_SCHEMA, SYSTEM_SCHEMA, TableName};
+pub use provider::PinnedCatalog;
 pub use registry::{Registry, TableEntry, TableFormat};
 pub use snapshot::{DataFile, TableSnapshot};
 pub use write::{

@@ -369,3 +369,6 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
         *selected &= keep;
     }
 }
+
+#[cfg(test)]
+mod tests;
