@@ -75,7 +75,7 @@ fn demo_shows_what_the_readme_says_and_independent_readers_agree() {
 
     // The files of the refused delivery are gone: what is in the folder is what some version needs.
     let mut on_disk = Vec::new();
-    parquet_files(&project.join("warehouse/silver/flights"), &mut on_disk);
+    crate::support::parquet_files(&project.join("warehouse/silver/flights"), &mut on_disk);
     let history = python(
         "files_of_all_versions.py",
         &[&project
@@ -93,18 +93,4 @@ fn demo_shows_what_the_readme_says_and_independent_readers_agree() {
     known.sort();
     on_disk.sort();
     assert_eq!(on_disk, known);
-}
-
-fn parquet_files(folder: &std::path::Path, files: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.ends_with("_delta_log") {
-            continue;
-        }
-        if path.is_dir() {
-            parquet_files(&path, files);
-        } else if path.extension().is_some_and(|e| e == "parquet") {
-            files.push(path.file_name().unwrap().to_string_lossy().into_owned());
-        }
-    }
 }

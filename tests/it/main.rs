@@ -2,6 +2,10 @@
 //!
 //! `python3 tests/run.py` builds the binary, prepares the readers and runs this.
 
+mod concurrency;
 mod demo;
+mod faults;
+mod orders;
+mod storage;
 mod support;
 mod validate;

@@ -164,3 +164,18 @@ pub(crate) fn python(script: &str, arguments: &[&str]) -> Value {
     );
     serde_json::from_slice(&output.stdout).unwrap()
 }
+
+/// The names of the data files in a table's folder.
+pub(crate) fn parquet_files(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.ends_with("_delta_log") {
+            continue;
+        }
+        if path.is_dir() {
+            parquet_files(&path, files);
+        } else if path.extension().is_some_and(|e| e == "parquet") {
+            files.push(path.file_name().unwrap().to_string_lossy().into_owned());
+        }
+    }
+}
