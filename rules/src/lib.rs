@@ -2,15 +2,37 @@
 //!
 //! Does no I/O of its own: tables are handed in.
 
+mod assertion;
+mod checks;
+mod error;
+mod finding;
+mod fragment;
+mod literal;
+mod metric;
+mod pattern;
+mod plan;
+mod range_test;
 mod report;
+mod row_test;
+mod rows;
+mod run;
+mod scan;
+mod settings;
+mod state;
 mod subject;
 mod suite;
+mod type_name;
 mod waiver;
 pub mod yaml;
 
+pub use assertion::Thresholds;
+pub use checks::kinds;
+pub use error::RulesError;
 pub use report::{
     CheckResult, Report, Scope, Severity, Verdict, share_of_rows, thousands, to_junit,
 };
-pub use subject::{Previous, Subject, judge};
-pub use suite::{Suite, TableReference};
+pub use rows::{FAILED_CHECKS, mark};
+pub use run::judge;
+pub use subject::{Previous, Subject};
+pub use suite::{BadRows, Check, Gate, Suite, TableReference};
 pub use waiver::Waiver;

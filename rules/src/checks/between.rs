@@ -1,0 +1,130 @@
+//! Rows whose value lies between two limits, both of them allowed.
+//!
+//! For numbers, dates and timestamps. Either limit may be left out. Nulls pass; NaN is never
+//! between anything, and an infinity lies beyond every limit on its side.
+//! A date as the limit of a timestamp is its midnight, UTC; `:commit_time` is the time of the
+//! commit. The threshold is the share of good rows; without one, every row has to be good.
+//!
+//! ```yaml
+//! columns:
+//!   amount:
+//!     - between: { min: 0, max: 100000, where: status <> 'returned', bad_rows: quarantine }
+//!   discount:
+//!     - between: [0, 0.5]
+//!   ordered_at:
+//!     - between: { min: 2020-01-01, max: ":commit_time" }
+//! ```
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{CheckKind, Place, Rule};
+use crate::assertion::Unit;
+use crate::finding::{Facts, Finding, Measured, assess_row_level};
+use crate::plan::{Measure, Planner, Trouble, Work};
+use crate::range_test::{Limit, RangeTest};
+use crate::row_test;
+use crate::settings::{Form, Setting, Settings};
+use crate::suite::Check;
+
+pub(crate) struct Between;
+
+const SETTINGS: &[Setting] = &[
+    Setting::optional("min", Form::Scalar, "The smallest value that is allowed."),
+    Setting::optional("max", Form::Scalar, "The largest value that is allowed."),
+];
+
+impl CheckKind for Between {
+    fn name(&self) -> &'static str {
+        "between"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("between.rs")
+    }
+
+    fn place(&self) -> Place {
+        Place::Column
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Share
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        SETTINGS
+    }
+
+    fn shorthand(&self) -> Option<&'static str> {
+        Some("limits")
+    }
+
+    fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
+        let before = settings.problems.len();
+        let (min, max) = settings.limits();
+        if min.is_none() && max.is_none() {
+            if settings.problems.len() == before {
+                let message = "check `between` needs `min` or `max`".to_owned();
+                let hint = Some("write `between: [0, 100]` or `between: {min: 0}`".to_owned());
+                settings.problem(None, message, hint);
+            }
+            return None;
+        }
+        let mut limit = |key: &str, scalar: Option<crate::yaml::Scalar>| {
+            let scalar = scalar?;
+            let limit = Limit::parse(&scalar.text);
+            if limit.is_none() {
+                let message = format!("`{}` is no limit", scalar.text);
+                let hint = "write a number, a date such as `2024-12-31`, or a timestamp such as `2024-12-31T23:59:59Z`";
+                settings.problem(Some(key), message, Some(hint.to_owned()));
+            }
+            limit
+        };
+        let (has_min, has_max) = (min.is_some(), max.is_some());
+        let (min, max) = (limit("min", min), limit("max", max));
+        if has_min != min.is_some() || has_max != max.is_some() {
+            return None;
+        }
+        if let (Some(low), Some(high)) = (&min, &max) {
+            if low.is_more_than(high) {
+                let message = format!("nothing lies between {low} and {high}");
+                settings.problem(Some("min"), message, None);
+            }
+        }
+        let column = column?.to_owned();
+        Some(Arc::new(IsBetween { column, min, max }))
+    }
+}
+
+#[derive(Debug)]
+struct IsBetween {
+    column: String,
+    min: Option<Limit>,
+    max: Option<Limit>,
+}
+
+#[async_trait]
+impl Rule for IsBetween {
+    async fn plan(&self, _check: &Check, planner: &Planner) -> Result<Work, Trouble> {
+        let column = planner.column(&self.column)?;
+        let data_type = planner.data_type(&self.column)?;
+        let now = planner.now;
+        let test = RangeTest::new(
+            &self.column,
+            &data_type,
+            self.min.as_ref(),
+            self.max.as_ref(),
+            now,
+        )?;
+        Ok(Work::Scan(Measure::False(row_test::call(test, column))))
+    }
+
+    fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
+        assess_row_level(check, &measured)
+    }
+
+    fn columns(&self) -> Vec<String> {
+        vec![self.column.clone()]
+    }
+}

@@ -1,0 +1,50 @@
+//! The smallest value of the column.
+//!
+//! For numbers, dates, timestamps and text, in the thresholds as in the column.
+//! Nulls are left out. When there is NaN among the values the metric is NaN, which meets no
+//! threshold. Without any value the check has the verdict `error`.
+//!
+//! ```yaml
+//! columns:
+//!   amount:
+//!     - min: { at_least: 0 }
+//!   ordered_at:
+//!     - min: { at_least: 2020-01-01 }
+//! ```
+//!
+//! Source: Deequ 2.0 `Minimum`, for more types.
+
+use std::sync::Arc;
+
+use super::{CheckKind, Place, Rule};
+use crate::assertion::Unit;
+use crate::metric::{Aggregate, Metric};
+use crate::settings::Settings;
+
+pub(crate) struct Min;
+
+impl CheckKind for Min {
+    fn name(&self) -> &'static str {
+        "min"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("min.rs")
+    }
+
+    fn place(&self) -> Place {
+        Place::Column
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Any
+    }
+
+    fn needs_threshold(&self) -> bool {
+        true
+    }
+
+    fn read(&self, column: Option<&str>, _settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(Metric::new(column?, Aggregate::Min)))
+    }
+}

@@ -1,0 +1,163 @@
+//! The kinds of check: one file each, registered once in [`KINDS`].
+//!
+//! The documentation of a kind is the head of its file; `explain`, the reference and the JSON
+//! Schema are made from it and from the kind's settings.
+
+mod between;
+mod compare;
+mod completeness;
+mod distinct;
+mod exists_in;
+mod freshness;
+mod length;
+mod matches;
+mod max;
+mod mean;
+mod min;
+mod not_null;
+mod one_of;
+mod row_count;
+mod schema;
+mod sql;
+mod stddev;
+mod sum;
+mod unique;
+mod unique_key;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::assertion::{Thresholds, Unit};
+use crate::finding::{Facts, Finding, Measured};
+use crate::plan::{Planner, Trouble, Work};
+use crate::settings::{Setting, Settings};
+use crate::suite::Check;
+use crate::yaml::Span;
+
+pub(crate) use schema::{SchemaSection, sql_type};
+
+/// Every kind of check, by name. A test fails when a file beside this one is not in the table.
+pub(crate) const KINDS: &[&dyn CheckKind] = &[
+    &between::Between,
+    &compare::Compare,
+    &completeness::Completeness,
+    &distinct::Distinct,
+    &exists_in::ExistsIn,
+    &freshness::Freshness,
+    &length::Length,
+    &matches::Matches,
+    &max::Max,
+    &mean::Mean,
+    &min::Min,
+    &not_null::NotNull,
+    &one_of::OneOf,
+    &row_count::RowCount,
+    &schema::Schema,
+    &sql::Sql,
+    &stddev::Stddev,
+    &sum::Sum,
+    &unique::Unique,
+    &unique_key::UniqueKey,
+];
+
+/// Where a check stands in a rule file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Under a column, in `columns:`.
+    Column,
+    /// In `table_checks:`.
+    Table,
+    /// In both.
+    Either,
+    /// In a section of its own.
+    Section,
+}
+
+/// A kind of check: what it is called, what it takes, and how its settings are read.
+pub(crate) trait CheckKind: Sync {
+    /// The name in a rule file.
+    fn name(&self) -> &'static str;
+
+    /// The source file of the kind; its head is the documentation.
+    fn source(&self) -> &'static str;
+
+    /// Where it stands.
+    fn place(&self) -> Place;
+
+    /// What the values of its thresholds are.
+    fn unit(&self) -> Unit;
+
+    /// Its own settings.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
+
+    /// The setting that a value which is no map means: `one_of: [a, b]`.
+    fn shorthand(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether it judges single rows, so that `bad_rows` has a meaning.
+    fn is_row_level(&self) -> bool {
+        self.unit() == Unit::Share
+    }
+
+    /// Whether it reads rows of the candidate, so that `where` and `scope` have a meaning.
+    fn reads_rows(&self) -> bool {
+        true
+    }
+
+    /// Whether it says nothing without a threshold.
+    fn needs_threshold(&self) -> bool {
+        false
+    }
+
+    /// Reads its settings. `None` when they are wrong; the problems are reported.
+    fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>>;
+}
+
+impl Debug for dyn CheckKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A check of some kind with its settings.
+#[async_trait]
+pub(crate) trait Rule: Debug + Send + Sync {
+    /// What has to be measured. Reads no rows.
+    async fn plan(&self, check: &Check, planner: &Planner) -> Result<Work, Trouble>;
+
+    /// Holds what was measured against the thresholds.
+    fn assess(&self, check: &Check, measured: Measured, facts: &Facts) -> Result<Finding, Trouble>;
+
+    /// The columns that it looks at: they name its bad rows when the file has no key.
+    fn columns(&self) -> Vec<String>;
+
+    /// Thresholds of its own form, instead of the common ones.
+    fn thresholds(&self) -> Option<&Thresholds> {
+        None
+    }
+
+    /// Tables other than the candidate that it reads, and where they are named.
+    fn references(&self) -> Vec<(String, Span)> {
+        Vec::new()
+    }
+
+    /// SQL that it runs as a statement, and where it stands.
+    fn statement(&self) -> Option<(&str, Span)> {
+        None
+    }
+}
+
+/// The kind of a name.
+pub(crate) fn find(name: &str) -> Option<&'static dyn CheckKind> {
+    KINDS.iter().find(|kind| kind.name() == name).copied()
+}
+
+/// Names of all kinds of check.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name())
+}

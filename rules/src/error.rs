@@ -1,0 +1,43 @@
+//! What can go wrong outside a report.
+
+use datafusion::common::DataFusionError;
+use thiserror::Error;
+
+use crate::plan::Trouble;
+
+/// Why rows could not be marked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RulesError {
+    /// A check does not fit the rows.
+    #[error("check `{check}` cannot be evaluated: {message}")]
+    Invalid {
+        /// The check's id.
+        check: String,
+        /// What is wrong.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// The engine failed.
+    #[error("the rows cannot be marked")]
+    Failed(#[from] DataFusionError),
+}
+
+impl RulesError {
+    pub(crate) fn check(id: &str, trouble: Trouble) -> Self {
+        Self::Invalid {
+            check: id.to_owned(),
+            message: trouble.message,
+            hint: trouble.hint,
+        }
+    }
+
+    /// The way out, where there is one.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { hint, .. } => hint.as_deref(),
+            Self::Failed(_) => None,
+        }
+    }
+}

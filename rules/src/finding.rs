@@ -1,0 +1,192 @@
+//! From what was measured to what is said about it.
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::array::RecordBatch;
+
+use crate::assertion::{Number, Quantity};
+use crate::plan::Trouble;
+use crate::suite::Check;
+use crate::{Previous, Verdict};
+
+/// What was measured for a check.
+#[derive(Debug, Clone)]
+pub(crate) enum Measured {
+    /// Rows that pass `where`, and the bad ones among them.
+    Rows {
+        /// All of them.
+        rows: u64,
+        /// The bad ones.
+        bad: u64,
+    },
+    /// A metric over the values of an expression.
+    Value {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Values that are not null.
+        values: u64,
+        /// The metric; `None` without values.
+        value: Option<Quantity>,
+    },
+    /// Number, mean and sum of squared deviations.
+    Moments {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Values that are not null.
+        values: u64,
+        /// Their mean.
+        mean: f64,
+        /// Sum of the squared deviations from it.
+        squares: f64,
+    },
+    /// Groups of equal values.
+    Groups {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Rows among them in which a column of the group is not null.
+        values: u64,
+        /// Distinct values.
+        groups: u64,
+        /// Rows whose value occurs more than once.
+        repeated: u64,
+    },
+    /// The result of a query.
+    Answer {
+        /// All rows of it.
+        rows: u64,
+        /// The first ones.
+        head: Option<RecordBatch>,
+    },
+    /// Differences between the wanted and the found schema.
+    Differences {
+        /// Columns that were compared.
+        columns: u64,
+        /// One text a difference.
+        differences: Vec<String>,
+    },
+}
+
+/// What else an assessment may look at.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub(crate) previous: Option<Previous>,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) sample_rows: usize,
+    pub(crate) key: Vec<String>,
+}
+
+/// Keys of rows: column and value.
+pub(crate) type Samples = Vec<Vec<(String, String)>>;
+
+/// What is said about a check.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    pub(crate) metric: Option<f64>,
+    /// How far the metric is from the condition that it breaks; 0 when it breaks none.
+    pub(crate) distance: Option<f64>,
+    pub(crate) observed: String,
+    pub(crate) expected: String,
+    pub(crate) rows: Option<u64>,
+    pub(crate) bad_rows: Option<u64>,
+    pub(crate) message: Option<String>,
+    pub(crate) samples: Samples,
+}
+
+impl Finding {
+    /// A check that had nothing to judge.
+    pub(crate) fn nothing_to_judge(check: &Check, rows: Option<u64>, note: &str) -> Self {
+        Self {
+            verdict: Verdict::Pass,
+            metric: None,
+            distance: Some(0.0),
+            observed: note.to_owned(),
+            expected: check.thresholds.to_string(),
+            rows,
+            bad_rows: None,
+            message: Some(note.to_owned()),
+            samples: Vec::new(),
+        }
+    }
+
+    /// A metric held against the thresholds.
+    pub(crate) fn of(check: &Check, metric: &Quantity, rows: Option<u64>) -> Self {
+        let (verdict, expected) = check.thresholds.decide(metric);
+        Self {
+            verdict,
+            metric: metric.as_f64(),
+            distance: check.thresholds.distance(metric),
+            observed: metric.to_string(),
+            expected,
+            rows,
+            bad_rows: None,
+            message: None,
+            samples: Vec::new(),
+        }
+    }
+}
+
+/// The share of good rows held against the thresholds. No rows pass.
+pub(crate) fn assess_rows(check: &Check, rows: u64, bad: u64) -> Finding {
+    if rows == 0 {
+        return Finding::nothing_to_judge(check, Some(0), "no rows to judge");
+    }
+    let share = Quantity::Share {
+        part: rows.saturating_sub(bad),
+        whole: rows,
+    };
+    let mut finding = Finding::of(check, &share, Some(rows));
+    finding.bad_rows = Some(bad);
+    finding
+}
+
+/// Assesses the share of good rows, for kinds that judge single rows.
+pub(crate) fn assess_row_level(check: &Check, measured: &Measured) -> Result<Finding, Trouble> {
+    match *measured {
+        Measured::Rows { rows, bad } => Ok(assess_rows(check, rows, bad)),
+        Measured::Groups { rows, repeated, .. } => Ok(assess_rows(check, rows, repeated)),
+        _ => Err(mismatch(check)),
+    }
+}
+
+/// Assesses a metric over values. No value is an error: there is nothing to compute.
+pub(crate) fn assess_value(check: &Check, measured: &Measured) -> Result<Finding, Trouble> {
+    let Measured::Value {
+        rows,
+        values,
+        value,
+    } = measured
+    else {
+        return Err(mismatch(check));
+    };
+    let Some(value) = value else {
+        return Err(no_values(check, *rows));
+    };
+    let mut finding = Finding::of(check, value, Some(*rows));
+    if let Quantity::Number(Number::Float(number)) = value {
+        if number.is_nan() && *values > 0 {
+            finding.message = Some("there is NaN among the values".to_owned());
+        }
+    }
+    Ok(finding)
+}
+
+/// The trouble of a metric that has nothing to be computed from.
+pub(crate) fn no_values(check: &Check, rows: u64) -> Trouble {
+    let suffix = check.where_suffix();
+    if rows == 0 {
+        return Trouble::new(format!("no rows to compute `{}`{suffix}", check.kind));
+    }
+    Trouble::new(format!(
+        "all {rows} values are null, nothing to compute `{}`{suffix}",
+        check.kind
+    ))
+}
+
+/// A broken invariant: a rule asked for one metric and got another.
+pub(crate) fn mismatch(check: &Check) -> Trouble {
+    Trouble::new(format!(
+        "bug: check `{}` was given a metric that it did not ask for",
+        check.id
+    ))
+    .with_hint("please report this".to_owned())
+}

@@ -1,0 +1,220 @@
+//! What has to be measured for the checks of a file, in the fewest scans.
+//!
+//! Planning reads no rows: `validate` runs it alone.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::prelude::SessionContext;
+
+use crate::fragment::{self, Parameters};
+use crate::yaml::nearest_hint;
+
+/// Why a check cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Trouble {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<Option<String>>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}
+
+impl From<DataFusionError> for Trouble {
+    fn from(error: DataFusionError) -> Self {
+        let text = error.find_root().strip_backtrace();
+        let text = text
+            .trim_start_matches("Error during planning: ")
+            .trim_start_matches("Schema error: ");
+        Self::new(text)
+    }
+}
+
+impl From<datafusion::arrow::error::ArrowError> for Trouble {
+    fn from(error: datafusion::arrow::error::ArrowError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// How a check's metric comes about.
+#[derive(Debug, Clone)]
+pub(crate) enum Work {
+    /// From the schema alone.
+    Known(crate::finding::Measured),
+    /// From one pass over the rows that pass `where`, shared with the other checks of the file.
+    Scan(Measure),
+    /// From one grouping by these columns, shared with the other checks on the same columns.
+    Groups(Vec<String>),
+    /// By looking the columns up in another table.
+    Lookup(Lookup),
+    /// By a query of its own.
+    Query(Box<LogicalPlan>),
+}
+
+/// What one pass over the rows measures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Measure {
+    /// How many rows there are.
+    Rows,
+    /// In how many rows the expression is null.
+    Nulls(Expr),
+    /// In how many rows the condition is false; null is not false.
+    False(Expr),
+    /// The smallest value.
+    Min(Expr),
+    /// The largest value.
+    Max(Expr),
+    /// The sum of the values, and their number.
+    Sum(Expr),
+    /// Number, mean and sum of squared deviations of the values.
+    Moments(Expr),
+}
+
+impl Measure {
+    /// The expression that is measured.
+    pub(crate) fn input(&self) -> Option<&Expr> {
+        match self {
+            Self::Rows => None,
+            Self::Nulls(expr)
+            | Self::False(expr)
+            | Self::Min(expr)
+            | Self::Max(expr)
+            | Self::Sum(expr)
+            | Self::Moments(expr) => Some(expr),
+        }
+    }
+}
+
+/// A search for rows whose values another table lacks.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    pub(crate) columns: Vec<String>,
+    pub(crate) table: Arc<dyn TableProvider>,
+    pub(crate) table_columns: Vec<String>,
+    pub(crate) table_where: Option<Expr>,
+}
+
+/// What planning a check may look at.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    session: Context,
+    pub(crate) schema: SchemaRef,
+    pub(crate) df_schema: DFSchema,
+    pub(crate) parameters: Parameters,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// A session context; it has no `Debug` of its own.
+struct Context(SessionContext);
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionContext")
+    }
+}
+
+impl Planner {
+    pub(crate) fn new(
+        session: &SessionContext,
+        schema: &SchemaRef,
+        mut parameters: Parameters,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Trouble> {
+        parameters.set_commit_time(now);
+        Ok(Self {
+            session: Context(session.clone()),
+            schema: Arc::clone(schema),
+            df_schema: DFSchema::try_from(Arc::clone(schema))?,
+            parameters,
+            now,
+        })
+    }
+
+    pub(crate) const fn session(&self) -> &SessionContext {
+        &self.session.0
+    }
+
+    /// The field of a column of the candidate.
+    pub(crate) fn field(&self, name: &str) -> Result<&Field, Trouble> {
+        field_of(&self.schema, name, "the table")
+    }
+
+    /// A column of the candidate, as an expression.
+    pub(crate) fn column(&self, name: &str) -> Result<Expr, Trouble> {
+        self.field(name)?;
+        Ok(column(name))
+    }
+
+    /// A column's type, without the dictionary around it.
+    pub(crate) fn data_type(&self, name: &str) -> Result<DataType, Trouble> {
+        Ok(plain_type(self.field(name)?.data_type()).clone())
+    }
+
+    /// A condition over the candidate's columns.
+    pub(crate) fn condition(&self, sql: &str) -> Result<Expr, Trouble> {
+        fragment::condition(self.session(), sql, &self.df_schema, &self.parameters)
+    }
+
+    /// A condition over the columns of another table.
+    pub(crate) fn condition_over(&self, sql: &str, schema: &SchemaRef) -> Result<Expr, Trouble> {
+        let schema = DFSchema::try_from(Arc::clone(schema))?;
+        fragment::condition(self.session(), sql, &schema, &self.parameters)
+    }
+
+    /// Another table.
+    pub(crate) async fn table(&self, name: &str) -> Result<Arc<dyn TableProvider>, Trouble> {
+        let reference = TableReference::parse_str(name);
+        match self.session().table_provider(reference).await {
+            Ok(provider) => Ok(provider),
+            Err(error) => {
+                let cause = Trouble::from(error).message;
+                Err(
+                    Trouble::new(format!("table `{name}` cannot be read: {cause}"))
+                        .with_hint("`lakegate catalog list` lists the tables".to_owned()),
+                )
+            }
+        }
+    }
+}
+
+/// A column by its exact name.
+pub(crate) fn column(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
+}
+
+/// The field of a name, or a hint at the nearest name.
+pub(crate) fn field_of<'s>(
+    schema: &'s SchemaRef,
+    name: &str,
+    whose: &str,
+) -> Result<&'s Field, Trouble> {
+    if let Some((_, field)) = schema.column_with_name(name) {
+        return Ok(field);
+    }
+    let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    Err(Trouble::new(format!("{whose} has no column `{name}`"))
+        .with_hint(nearest_hint(name, names)))
+}
+
+/// A type without the dictionary around it.
+pub(crate) fn plain_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, value) => plain_type(value),
+        other => other,
+    }
+}

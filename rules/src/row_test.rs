@@ -1,0 +1,284 @@
+//! Tests of single values that run as kernels over Arrow arrays.
+//!
+//! A test is a function of DataFusion, so that the scan, the search for failing rows and the
+//! marks of a quarantine all use the same one. Null in, null out: nulls pass.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, StringArrayType, StringViewArray,
+};
+use datafusion::arrow::buffer::BooleanBuffer;
+use datafusion::arrow::compute::take;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{Result, exec_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+/// A test of single values.
+pub(crate) trait RowTest: Debug + Send + Sync + Eq + Hash + 'static {
+    /// True for good values; null for null.
+    fn test(&self, values: &ArrayRef) -> Result<BooleanArray>;
+}
+
+/// The test of an expression's values.
+pub(crate) fn call(test: impl RowTest, argument: Expr) -> Expr {
+    let function = TestFunction {
+        test,
+        signature: Signature::any(1, Volatility::Immutable),
+    };
+    ScalarUDF::new_from_impl(function).call(vec![argument])
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct TestFunction<T> {
+    test: T,
+    signature: Signature,
+}
+
+impl<T: Hash> Hash for TestFunction<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.test.hash(state);
+    }
+}
+
+impl<T: RowTest> ScalarUDFImpl for TestFunction<T> {
+    fn name(&self) -> &'static str {
+        "lakegate_row_test"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let [values] = arrays.as_slice() else {
+            return exec_err!("a row test takes one argument");
+        };
+        Ok(ColumnarValue::Array(Arc::new(test_values(
+            &self.test, values,
+        )?)))
+    }
+}
+
+/// Tests dictionaries by their distinct values.
+fn test_values<T: RowTest>(test: &T, values: &ArrayRef) -> Result<BooleanArray> {
+    let Some(dictionary) = values.as_any_dictionary_opt() else {
+        return test.test(values);
+    };
+    let distinct = dictionary.values();
+    if distinct.len() > values.len().saturating_mul(2) {
+        let DataType::Dictionary(_, value_type) = values.data_type() else {
+            return exec_err!("a dictionary array has the type {}", values.data_type());
+        };
+        let plain = datafusion::arrow::compute::cast(values, value_type)?;
+        return test.test(&plain);
+    }
+    let tested = test_values(test, distinct)?;
+    let taken = take(&tested, dictionary.keys(), None)?;
+    Ok(taken.as_boolean().clone())
+}
+
+/// Runs a test of text over any layout of text.
+pub(crate) fn test_text(values: &ArrayRef, test: impl FnMut(&str) -> bool) -> Result<BooleanArray> {
+    match values.data_type() {
+        DataType::Utf8 => Ok(test_each(values.as_string::<i32>(), test)),
+        DataType::LargeUtf8 => Ok(test_each(values.as_string::<i64>(), test)),
+        DataType::Utf8View => Ok(test_each(values.as_string_view(), test)),
+        DataType::Null => Ok(BooleanArray::new_null(values.len())),
+        other => exec_err!("expected text, found {other}"),
+    }
+}
+
+fn test_each<'a, A: StringArrayType<'a>>(
+    values: A,
+    mut test: impl FnMut(&str) -> bool,
+) -> BooleanArray {
+    let mut good = BooleanBufferBuilder::new(values.len());
+    match values.nulls() {
+        None => (0..values.len()).for_each(|i| good.append(test(values.value(i)))),
+        Some(nulls) => {
+            (0..values.len()).for_each(|i| good.append(nulls.is_null(i) || test(values.value(i))));
+        }
+    }
+    BooleanArray::new(good.finish(), values.nulls().cloned())
+}
+
+/// Text that is one of a set.
+#[derive(Debug, Clone)]
+pub(crate) struct TextSet {
+    members: HashSet<Box<str>>,
+    /// The members of up to twelve bytes as a string view holds them: compared as one number.
+    short: Vec<u128>,
+    are_all_short: bool,
+}
+
+impl TextSet {
+    pub(crate) fn new<'t>(members: impl Iterator<Item = &'t str>) -> Self {
+        let members: HashSet<Box<str>> = members.map(Box::from).collect();
+        let inline: Vec<&str> = members
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|member: &&str| member.len() <= INLINE_BYTES)
+            .collect();
+        let are_all_short = inline.len() == members.len();
+        let mut short: Vec<u128> = StringViewArray::from(inline).views().to_vec();
+        short.sort_unstable();
+        Self {
+            members,
+            short,
+            are_all_short,
+        }
+    }
+
+    fn sorted(&self) -> Vec<&str> {
+        let mut sorted: Vec<&str> = self.members.iter().map(AsRef::as_ref).collect();
+        sorted.sort_unstable();
+        sorted
+    }
+
+    fn test_views(&self, values: &StringViewArray) -> BooleanBuffer {
+        let views = values.views();
+        let is_short_member = |view: u128| {
+            if self.short.len() <= FEW_MEMBERS {
+                self.short.iter().any(|member| *member == view)
+            } else {
+                self.short.binary_search(&view).is_ok()
+            }
+        };
+        if self.are_all_short {
+            return BooleanBuffer::collect_bool(views.len(), |i| is_short_member(views[i]));
+        }
+        BooleanBuffer::collect_bool(views.len(), |i| {
+            let view = views[i];
+            // The lowest 32 bits of a view are the length.
+            if view as u32 as usize <= INLINE_BYTES {
+                is_short_member(view)
+            } else {
+                values.is_valid(i) && self.members.contains(values.value(i))
+            }
+        })
+    }
+}
+
+/// Bytes that a string view holds in itself. Arrow columnar format, "Variable-size Binary View Layout".
+const INLINE_BYTES: usize = 12;
+
+/// Up to here comparing with each is faster than searching.
+const FEW_MEMBERS: usize = 16;
+
+impl PartialEq for TextSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.members == other.members
+    }
+}
+
+impl Eq for TextSet {}
+
+impl Hash for TextSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.sorted().hash(state);
+    }
+}
+
+impl RowTest for TextSet {
+    fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
+        if let Some(views) = values.as_string_view_opt() {
+            return Ok(BooleanArray::new(
+                self.test_views(views),
+                views.nulls().cloned(),
+            ));
+        }
+        if self.members.len() > FEW_MEMBERS {
+            return test_text(values, |text| self.members.contains(text));
+        }
+        let few = self.sorted();
+        test_text(values, |text| few.contains(&text))
+    }
+}
+
+/// Text of a length in characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct TextLength {
+    pub(crate) least: usize,
+    pub(crate) most: usize,
+}
+
+impl RowTest for TextLength {
+    fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
+        test_text(values, |text| {
+            let bytes = text.len();
+            // A character has one to four bytes: most texts need no counting.
+            if bytes < self.least || bytes / 4 > self.most {
+                return false;
+            }
+            if bytes <= self.most && bytes >= self.least.saturating_mul(4) {
+                return true;
+            }
+            let characters = if text.is_ascii() {
+                bytes
+            } else {
+                text.chars().count()
+            };
+            (self.least..=self.most).contains(&characters)
+        })
+    }
+}
+
+/// The ids of the checks whose condition is true, row by row: one argument a check.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct FailedChecks {
+    pub(crate) ids: Vec<String>,
+    pub(crate) signature: Signature,
+}
+
+impl ScalarUDFImpl for FailedChecks {
+    fn name(&self) -> &'static str {
+        "lakegate_failed_checks"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::new_list(DataType::Utf8, true))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        use datafusion::arrow::array::{ListBuilder, StringBuilder};
+
+        let rows = args.number_rows;
+        let arrays = args
+            .args
+            .into_iter()
+            .map(|arg| arg.into_array(rows))
+            .collect::<Result<Vec<_>>>()?;
+        let mut marks = Vec::with_capacity(arrays.len());
+        for array in &arrays {
+            match array.as_boolean_opt() {
+                Some(bad) => marks.push(bad),
+                None => return exec_err!("a mark is {}, not boolean", array.data_type()),
+            }
+        }
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for row in 0..rows {
+            for (bad, id) in marks.iter().zip(&self.ids) {
+                if bad.is_valid(row) && bad.value(row) {
+                    lists.values().append_value(id);
+                }
+            }
+            lists.append(true);
+        }
+        Ok(ColumnarValue::Array(Arc::new(lists.finish())))
+    }
+}

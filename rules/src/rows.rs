@@ -1,0 +1,335 @@
+//! Which rows are bad: counts of groups and look-ups, keys of samples, and marks for quarantine.
+//!
+//! Columns are always named by expressions, never pasted into SQL.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::{Column, JoinType, NullEquality};
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::{
+    Expr, LogicalPlanBuilder, ScalarUDF, Signature, Volatility, lit, when,
+};
+use datafusion::prelude::{DataFrame, SessionContext};
+
+use crate::error::RulesError;
+use crate::finding::{Measured, Samples};
+use crate::plan::{Lookup, Measure, Planner, Trouble, Work, column};
+use crate::row_test::FailedChecks;
+use crate::suite::{BadRows, Suite};
+
+/// The column that [`mark`] adds.
+pub const FAILED_CHECKS: &str = "_failed_checks";
+
+/// Rows, groups and repeated rows of a grouping.
+pub(crate) async fn count_groups(
+    rows: DataFrame,
+    columns: &[String],
+    filter: Option<&Expr>,
+) -> Result<Measured, Trouble> {
+    const N: &str = "__lakegate_n";
+    let rows = match filter {
+        Some(filter) => rows.filter(filter.clone())?,
+        None => rows,
+    };
+    let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
+    let groups = rows.aggregate(keys.clone(), vec![count(lit(1)).alias(N)])?;
+    let has_value = any_not_null(&keys);
+    let n = || column(N);
+    let counted = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0i64));
+    let sums = groups.aggregate(
+        Vec::new(),
+        vec![
+            sum(n()).alias("rows"),
+            sum(counted(has_value.clone(), n())?).alias("values"),
+            sum(counted(has_value.clone(), lit(1i64))?).alias("groups"),
+            sum(counted(has_value.and(n().gt(lit(1i64))), n())?).alias("repeated"),
+        ],
+    )?;
+    let batches = sums.collect().await?;
+    Ok(Measured::Groups {
+        rows: first_count(&batches, 0)?,
+        values: first_count(&batches, 1)?,
+        groups: first_count(&batches, 2)?,
+        repeated: first_count(&batches, 3)?,
+    })
+}
+
+/// A count in the one row of a result; null, the sum of nothing, is zero.
+fn first_count(batches: &[RecordBatch], index: usize) -> Result<u64, Trouble> {
+    use datafusion::arrow::array::AsArray;
+    use datafusion::arrow::datatypes::Int64Type;
+
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+    let Some(array) = batch.map(|batch| batch.column(index)) else {
+        return Ok(0);
+    };
+    let Some(counts) = array.as_primitive_opt::<Int64Type>() else {
+        return Err(Trouble::new(format!(
+            "bug: a count has type {}",
+            array.data_type()
+        )));
+    };
+    if counts.is_null(0) {
+        return Ok(0);
+    }
+    u64::try_from(counts.value(0)).map_err(|_| Trouble::new("bug: a count is negative"))
+}
+
+fn any_not_null(columns: &[Expr]) -> Expr {
+    columns
+        .iter()
+        .map(|column| column.clone().is_not_null())
+        .reduce(Expr::or)
+        .unwrap_or_else(|| lit(false))
+}
+
+fn all_not_null(columns: &[String]) -> Expr {
+    columns
+        .iter()
+        .map(|name| column(name).is_not_null())
+        .reduce(Expr::and)
+        .unwrap_or_else(|| lit(true))
+}
+
+/// The rows that a look-up does not find; its result has no columns of the other table.
+pub(crate) async fn count_missing(
+    session: &SessionContext,
+    rows: DataFrame,
+    lookup: &Lookup,
+    filter: Option<&Expr>,
+) -> Result<u64, Trouble> {
+    let mut condition = all_not_null(&lookup.columns);
+    if let Some(filter) = filter {
+        condition = filter.clone().and(condition);
+    }
+    let keys: Vec<Expr> = lookup.columns.iter().map(|name| column(name)).collect();
+    let rows = rows.filter(condition)?.select(keys)?;
+    let others = other_keys(session, lookup)?;
+    let names = renamed(lookup.columns.len());
+    // The other table is the left side, so that its keys are held in memory and the rows stream.
+    let missing = join(
+        others,
+        rows,
+        JoinType::RightAnti,
+        &names,
+        &lookup.columns,
+        false,
+    )?;
+    Ok(missing.count().await? as u64)
+}
+
+/// Names that no column of a table has.
+fn renamed(count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("__lakegate_key_{i}")).collect()
+}
+
+fn other_keys(session: &SessionContext, lookup: &Lookup) -> Result<DataFrame, Trouble> {
+    let mut others = session.read_table(Arc::clone(&lookup.table))?;
+    if let Some(filter) = &lookup.table_where {
+        others = others.filter(filter.clone())?;
+    }
+    let names = renamed(lookup.table_columns.len());
+    let keys: Vec<Expr> = lookup
+        .table_columns
+        .iter()
+        .zip(names)
+        .map(|(name, renamed)| column(name).alias(renamed))
+        .collect();
+    Ok(others.select(keys)?)
+}
+
+fn join(
+    left: DataFrame,
+    right: DataFrame,
+    join_type: JoinType,
+    left_keys: &[String],
+    right_keys: &[String],
+    nulls_are_equal: bool,
+) -> Result<DataFrame, Trouble> {
+    let (state, left) = left.into_parts();
+    let (_, right) = right.into_parts();
+    let keys =
+        |names: &[String]| -> Vec<Column> { names.iter().map(Column::new_unqualified).collect() };
+    let nulls = if nulls_are_equal {
+        NullEquality::NullEqualsNull
+    } else {
+        NullEquality::NullEqualsNothing
+    };
+    let plan = LogicalPlanBuilder::from(left)
+        .join_detailed(
+            right,
+            join_type,
+            (keys(left_keys), keys(right_keys)),
+            None,
+            nulls,
+        )?
+        .build()?;
+    Ok(DataFrame::new(state, plan))
+}
+
+/// The same rows with columns that have no qualifier, so that joins are never ambiguous.
+fn unqualified(rows: DataFrame) -> Result<DataFrame, Trouble> {
+    let columns: Vec<Expr> = rows
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            Expr::Column(Column::from((qualifier, field))).alias(field.name())
+        })
+        .collect();
+    Ok(rows.select(columns)?)
+}
+
+/// Adds what is needed to tell bad rows, and gives the condition that is true for them.
+fn with_marker(
+    session: &SessionContext,
+    rows: DataFrame,
+    work: &Work,
+    filter: Option<&Expr>,
+    marker: &str,
+) -> Result<(DataFrame, Expr), Trouble> {
+    let (rows, bad) = match work {
+        Work::Scan(Measure::Nulls(expr)) => (rows, expr.clone().is_null()),
+        Work::Scan(Measure::False(expr)) => (rows, expr.clone().is_false()),
+        Work::Groups(columns) => {
+            let mut repeated = rows.clone();
+            if let Some(filter) = filter {
+                repeated = repeated.filter(filter.clone())?;
+            }
+            let n = format!("{marker}_n");
+            let names: Vec<String> = (0..columns.len())
+                .map(|i| format!("{marker}_{i}"))
+                .collect();
+            let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
+            let mut kept: Vec<Expr> = columns
+                .iter()
+                .zip(&names)
+                .map(|(name, renamed)| column(name).alias(renamed))
+                .collect();
+            kept.push(lit(true).alias(marker));
+            let repeated = repeated
+                .aggregate(keys.clone(), vec![count(lit(1)).alias(&n)])?
+                .filter(column(&n).gt(lit(1i64)).and(any_not_null(&keys)))?
+                .select(kept)?;
+            let joined = join(repeated, rows, JoinType::Right, &names, columns, true)?;
+            (joined, column(marker).is_not_null())
+        }
+        Work::Lookup(lookup) => {
+            let names = renamed(lookup.columns.len());
+            let mut kept: Vec<Expr> = Vec::new();
+            let own: Vec<String> = (0..names.len()).map(|i| format!("{marker}_{i}")).collect();
+            for (name, own) in names.iter().zip(&own) {
+                kept.push(column(name).alias(own));
+            }
+            kept.push(lit(true).alias(marker));
+            let others = other_keys(session, lookup)?.distinct()?.select(kept)?;
+            let joined = join(others, rows, JoinType::Right, &own, &lookup.columns, false)?;
+            let is_missing = column(marker).is_null().and(all_not_null(&lookup.columns));
+            (joined, is_missing)
+        }
+        Work::Scan(_) | Work::Known(_) | Work::Query(_) => {
+            return Err(Trouble::new("bug: the check does not judge single rows"));
+        }
+    };
+    let bad = match filter {
+        Some(filter) => filter.clone().and(bad),
+        None => bad,
+    };
+    Ok((rows, bad))
+}
+
+/// Keys of some bad rows.
+pub(crate) async fn sample(
+    session: &SessionContext,
+    rows: DataFrame,
+    work: &Work,
+    filter: Option<&Expr>,
+    keys: &[String],
+    limit: usize,
+) -> Result<Samples, Trouble> {
+    let (rows, bad) = with_marker(session, unqualified(rows)?, work, filter, "__lakegate_bad")?;
+    let columns: Vec<Expr> = keys.iter().map(|name| column(name)).collect();
+    let found = rows.filter(bad)?.select(columns)?.limit(0, Some(limit))?;
+    let mut samples = Samples::new();
+    for batch in found.collect().await? {
+        samples.extend(keys_of(&batch, keys, limit - samples.len())?);
+    }
+    Ok(samples)
+}
+
+/// The values of some columns as text, row by row.
+pub(crate) fn keys_of(
+    batch: &RecordBatch,
+    columns: &[String],
+    limit: usize,
+) -> Result<Samples, Trouble> {
+    let options = FormatOptions::default().with_null("null");
+    let mut formatters = Vec::new();
+    for name in columns {
+        let Some(array) = batch.column_by_name(name) else {
+            continue;
+        };
+        formatters.push((name, ArrayFormatter::try_new(array.as_ref(), &options)?));
+    }
+    let rows = batch.num_rows().min(limit);
+    Ok((0..rows)
+        .map(|row| {
+            formatters
+                .iter()
+                .map(|(name, formatter)| ((*name).clone(), formatter.value(row).to_string()))
+                .collect()
+        })
+        .collect())
+}
+
+/// Marks the rows that a quarantine takes.
+///
+/// Adds a last column [`FAILED_CHECKS`], a list of the ids of the checks with `bad_rows: quarantine`
+/// that the row fails; it is empty for a good row. The rows and their columns stay as they are,
+/// in any order. The source is read more than once when a check compares rows with each other.
+///
+/// # Errors
+/// When a check does not fit the source's columns, or the plan cannot be built.
+pub async fn mark(
+    suite: &Suite,
+    session: &SessionContext,
+    source: DataFrame,
+    now: DateTime<Utc>,
+) -> Result<DataFrame, RulesError> {
+    let invalid = |trouble: Trouble| RulesError::check(FAILED_CHECKS, trouble);
+    let schema = Arc::new(source.schema().as_arrow().clone());
+    let planner = Planner::new(session, &schema, suite.parameters.clone(), now).map_err(invalid)?;
+    let mut rows = unqualified(source).map_err(invalid)?;
+    let mut kept: Vec<Expr> = schema.fields().iter().map(|f| column(f.name())).collect();
+    let mut ids = Vec::new();
+    let mut bad = Vec::new();
+    let checks = suite.checks.iter();
+    for (i, check) in checks
+        .filter(|c| c.bad_rows == BadRows::Quarantine)
+        .enumerate()
+    {
+        let wrong = |trouble| RulesError::check(&check.id, trouble);
+        let filter = match &check.where_ {
+            Some(sql) => Some(planner.condition(sql).map_err(wrong)?),
+            None => None,
+        };
+        let work = check.rule.plan(check, &planner).await.map_err(wrong)?;
+        let marker = format!("__lakegate_bad_{i}");
+        let (marked, condition) =
+            with_marker(session, rows, &work, filter.as_ref(), &marker).map_err(wrong)?;
+        rows = marked;
+        ids.push(check.id.clone());
+        bad.push(condition);
+    }
+    let function = ScalarUDF::new_from_impl(FailedChecks {
+        signature: match bad.len() {
+            0 => Signature::nullary(Volatility::Immutable),
+            n => Signature::any(n, Volatility::Immutable),
+        },
+        ids,
+    });
+    kept.push(function.call(bad).alias(FAILED_CHECKS));
+    Ok(rows.select(kept)?)
+}

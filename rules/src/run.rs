@@ -1,0 +1,382 @@
+//! Judges a subject: one scan for all that a scan can tell, one grouping for each set of columns,
+//! one look-up or query for each check that needs its own.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::prelude::{DataFrame, SessionContext};
+use futures::{FutureExt, StreamExt};
+use tracing::debug;
+
+use crate::finding::{Facts, Finding, Measured, Samples};
+use crate::plan::{Measure, Planner, Trouble, Work, plain_type};
+use crate::rows::{count_groups, count_missing, sample};
+use crate::scan::{Scan, panicked};
+use crate::suite::{Check, Suite};
+use crate::{CheckResult, Report, Scope, Subject, Verdict};
+
+/// Judges a subject by a suite.
+///
+/// Never fails: what cannot be evaluated has the verdict `error` in the report.
+pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
+    let mut report = Report {
+        table: subject.table.clone(),
+        rules_file: suite.file.clone(),
+        rules_sha256: suite.sha256.clone(),
+        judged_at: subject.now,
+        rows: None,
+        checks: Vec::new(),
+    };
+    let schema = subject.candidate.schema();
+    let planner = Planner::new(
+        &subject.session,
+        &schema,
+        suite.parameters.clone(),
+        subject.now,
+    );
+    let planner = match planner {
+        Ok(planner) => planner,
+        Err(trouble) => {
+            let failed = |check: &Check| error_result(check, trouble.clone(), Duration::ZERO);
+            report.checks = suite.checks.iter().map(failed).collect();
+            return report;
+        }
+    };
+    let mut judging = Judging {
+        suite,
+        subject,
+        facts: Facts {
+            previous: subject.previous,
+            now: subject.now,
+            sample_rows: subject.sample_rows,
+            key: suite.key.clone(),
+        },
+        jobs: Vec::new(),
+        groups: Vec::new(),
+    };
+    judging.plan(&planner).await;
+    let scans = judging.run_scans().await;
+    report.rows = scans.rows;
+    for index in 0..judging.jobs.len() {
+        let result = judging.result(index, &scans).await;
+        debug!(check = %result.id, verdict = ?result.verdict, elapsed_ms = result.elapsed_ms, "check judged");
+        report.checks.push(result);
+    }
+    report
+}
+
+/// One check on its way to a result.
+struct Job<'a> {
+    check: &'a Check,
+    filter: Option<Expr>,
+    work: Result<Work, Trouble>,
+    /// Place of the measure in the scan of its scope.
+    place: Option<usize>,
+    is_applied: bool,
+}
+
+struct Judging<'a> {
+    suite: &'a Suite,
+    subject: &'a Subject,
+    facts: Facts,
+    jobs: Vec<Job<'a>>,
+    /// Groupings that are done: columns, filter, scope and result.
+    groups: Vec<(GroupKey, Result<Measured, Trouble>)>,
+}
+
+type GroupKey = (Vec<String>, Option<Expr>, Scope);
+
+/// The results of the scans.
+struct Scans {
+    rows: Option<u64>,
+    table: ScanResult,
+    added: ScanResult,
+}
+
+struct ScanResult {
+    measured: Result<Vec<Result<Measured, Trouble>>, Trouble>,
+    elapsed: Duration,
+}
+
+impl ScanResult {
+    fn measured(&self, place: usize) -> Result<Measured, Trouble> {
+        match &self.measured {
+            Err(trouble) => Err(trouble.clone()),
+            Ok(all) => match all.get(place) {
+                Some(measured) => measured.clone(),
+                None => Err(Trouble::new("bug: the scan has no such measure")),
+            },
+        }
+    }
+}
+
+impl Judging<'_> {
+    async fn plan(&mut self, planner: &Planner) {
+        for check in &self.suite.checks {
+            let is_applied = check.scope == Scope::Table || self.subject.added.is_some();
+            let filter = match &check.where_ {
+                Some(sql) => planner.condition(sql).map(Some),
+                None => Ok(None),
+            };
+            let planned = guarded(check.rule.plan(check, planner)).await;
+            let (filter, work) = match filter {
+                Ok(filter) => (filter, planned),
+                Err(trouble) => (None, Err(trouble)),
+            };
+            self.jobs.push(Job {
+                check,
+                filter,
+                work,
+                place: None,
+                is_applied,
+            });
+        }
+    }
+
+    async fn run_scans(&mut self) -> Scans {
+        let mut table = Scan::default();
+        let mut added = Scan::default();
+        for job in self.jobs.iter_mut().filter(|job| job.is_applied) {
+            let scan = match job.check.scope {
+                Scope::Table => &mut table,
+                Scope::Added => &mut added,
+            };
+            match &job.work {
+                Ok(Work::Scan(measure)) => {
+                    job.place = Some(scan.add(measure.clone(), job.filter.clone()));
+                }
+                // A look-up counts the bad rows only.
+                Ok(Work::Lookup(_)) => {
+                    job.place = Some(scan.add(Measure::Rows, job.filter.clone()));
+                }
+                _ => {}
+            }
+        }
+        let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None));
+        let table = self.run_scan(&table, Some(&self.subject.candidate)).await;
+        let added = self.run_scan(&added, self.subject.added.as_ref()).await;
+        let rows = match rows_place.map(|place| table.measured(place)) {
+            Some(Ok(Measured::Rows { rows, .. })) => Some(rows),
+            _ => None,
+        };
+        Scans { rows, table, added }
+    }
+
+    async fn run_scan(&self, scan: &Scan, rows: Option<&Arc<dyn TableProvider>>) -> ScanResult {
+        let start = Instant::now();
+        let measured = match rows {
+            Some(rows) if !scan.is_empty() => {
+                guarded(scan.run(&self.subject.session, Arc::clone(rows))).await
+            }
+            _ => Ok(Vec::new()),
+        };
+        ScanResult {
+            measured,
+            elapsed: start.elapsed(),
+        }
+    }
+
+    async fn result(&mut self, index: usize, scans: &Scans) -> CheckResult {
+        let start = Instant::now();
+        let job = &self.jobs[index];
+        let check = job.check;
+        if !job.is_applied {
+            let finding = Finding::nothing_to_judge(check, None, "no added rows known");
+            return result_of(check, finding, Duration::ZERO);
+        }
+        let scan = match check.scope {
+            Scope::Table => &scans.table,
+            Scope::Added => &scans.added,
+        };
+        let shared = match job.place {
+            Some(_) => scan.elapsed,
+            None => Duration::ZERO,
+        };
+        let measured = self.measure(index, scan).await;
+        let assessed = measured.and_then(|m| check.rule.assess(check, m, &self.facts));
+        let mut finding = match assessed {
+            Ok(finding) => finding,
+            Err(trouble) => return error_result(check, trouble, shared + start.elapsed()),
+        };
+        if finding.bad_rows.is_some_and(|bad| bad > 0) && finding.verdict != Verdict::Pass {
+            match self.samples(index).await {
+                Ok(Some(samples)) => finding.samples = samples,
+                Ok(None) => {}
+                // The verdict stands without samples.
+                Err(trouble) => {
+                    let note = format!("no sample rows: {}", trouble.message);
+                    finding.message = Some(match finding.message {
+                        Some(message) => format!("{message}; {note}"),
+                        None => note,
+                    });
+                }
+            }
+        }
+        result_of(check, finding, shared + start.elapsed())
+    }
+
+    async fn measure(&mut self, index: usize, scan: &ScanResult) -> Result<Measured, Trouble> {
+        let job = &self.jobs[index];
+        match job.work.clone()? {
+            Work::Known(measured) => Ok(measured),
+            Work::Scan(_) => match job.place {
+                Some(place) => scan.measured(place),
+                None => Err(Trouble::new("bug: the check has no place in the scan")),
+            },
+            Work::Groups(columns) => {
+                let key = (columns, job.filter.clone(), job.check.scope);
+                if let Some((_, known)) = self.groups.iter().find(|(known, _)| *known == key) {
+                    return known.clone();
+                }
+                let rows = self.rows(key.2)?;
+                let counted = guarded(count_groups(rows, &key.0, key.1.as_ref())).await;
+                self.groups.push((key, counted.clone()));
+                counted
+            }
+            Work::Lookup(lookup) => {
+                let rows = match job.place.map(|place| scan.measured(place)) {
+                    Some(Ok(Measured::Rows { rows, .. })) => rows,
+                    Some(Err(trouble)) => return Err(trouble),
+                    _ => return Err(Trouble::new("bug: the rows of a look-up were not counted")),
+                };
+                let source = self.rows(job.check.scope)?;
+                let session = &self.subject.session;
+                let missing = count_missing(session, source, &lookup, job.filter.as_ref());
+                let bad = guarded(missing).await?;
+                Ok(Measured::Rows { rows, bad })
+            }
+            Work::Query(plan) => {
+                // One row more than a sample, so that `expect: true` sees a second one.
+                let keep = self.facts.sample_rows.max(2);
+                guarded(answer(&self.subject.session, *plan, keep)).await
+            }
+        }
+    }
+
+    fn rows(&self, scope: Scope) -> Result<DataFrame, Trouble> {
+        let provider = match (scope, &self.subject.added) {
+            (Scope::Table, _) => &self.subject.candidate,
+            (Scope::Added, Some(added)) => added,
+            (Scope::Added, None) => return Err(Trouble::new("no added rows known")),
+        };
+        Ok(self.subject.session.read_table(Arc::clone(provider))?)
+    }
+
+    /// Keys of bad rows; `None` for checks that do not judge single rows.
+    async fn samples(&self, index: usize) -> Result<Option<Samples>, Trouble> {
+        let job = &self.jobs[index];
+        let Ok(work) = &job.work else {
+            return Ok(None);
+        };
+        let limit = self.facts.sample_rows;
+        if matches!(work, Work::Known(_) | Work::Query(_)) || limit == 0 {
+            return Ok(None);
+        }
+        let schema = self.subject.candidate.schema();
+        let has = |name: &String| {
+            schema
+                .column_with_name(name)
+                .is_some_and(|(_, field)| !plain_type(field.data_type()).is_nested())
+        };
+        let mut keys: Vec<String> = self.suite.key.iter().filter(|k| has(k)).cloned().collect();
+        if keys.is_empty() {
+            keys = job.check.rule.columns();
+        }
+        let rows = self.rows(job.check.scope)?;
+        let session = &self.subject.session;
+        let found = sample(session, rows, work, job.filter.as_ref(), &keys, limit);
+        guarded(found).await.map(Some)
+    }
+}
+
+/// Counts the rows of a query and keeps the first ones.
+async fn answer(
+    session: &SessionContext,
+    plan: LogicalPlan,
+    keep: usize,
+) -> Result<Measured, Trouble> {
+    let mut stream = session
+        .execute_logical_plan(plan)
+        .await?
+        .execute_stream()
+        .await?;
+    let schema = stream.schema();
+    let mut rows = 0;
+    let mut kept: Vec<RecordBatch> = Vec::new();
+    let mut missing = keep;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        if missing > 0 && batch.num_rows() > 0 {
+            let head = batch.slice(0, batch.num_rows().min(missing));
+            missing -= head.num_rows();
+            kept.push(head);
+        }
+    }
+    let head = match kept.is_empty() {
+        true => None,
+        false => Some(datafusion::arrow::compute::concat_batches(&schema, &kept)?),
+    };
+    Ok(Measured::Answer { rows, head })
+}
+
+/// Runs a future that must not take the process down: a panic becomes trouble.
+async fn guarded<T>(run: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(result) => result,
+        Err(cause) => Err(panicked(cause.as_ref())),
+    }
+}
+
+fn result_of(check: &Check, finding: Finding, elapsed: Duration) -> CheckResult {
+    CheckResult {
+        id: check.id.clone(),
+        kind: check.kind.to_owned(),
+        column: check.column.clone(),
+        severity: check.severity,
+        scope: check.scope,
+        verdict: finding.verdict,
+        metric: finding.metric.filter(|metric| metric.is_finite()),
+        distance: finding.distance,
+        observed: finding.observed,
+        expected: finding.expected,
+        rows: finding.rows,
+        bad_rows: finding.bad_rows,
+        message: finding.message,
+        hint: None,
+        samples: finding.samples,
+        waiver: None,
+        elapsed_ms: milliseconds(elapsed),
+    }
+}
+
+fn error_result(check: &Check, trouble: Trouble, elapsed: Duration) -> CheckResult {
+    CheckResult {
+        id: check.id.clone(),
+        kind: check.kind.to_owned(),
+        column: check.column.clone(),
+        severity: check.severity,
+        scope: check.scope,
+        verdict: Verdict::Error,
+        metric: None,
+        distance: None,
+        observed: "not evaluated".to_owned(),
+        expected: check.thresholds.to_string(),
+        rows: None,
+        bad_rows: None,
+        message: Some(trouble.message),
+        hint: trouble.hint,
+        samples: Vec::new(),
+        waiver: None,
+        elapsed_ms: milliseconds(elapsed),
+    }
+}
+
+fn milliseconds(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
