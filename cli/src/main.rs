@@ -1,3 +1,75 @@
-//! The `lakegate` binary.
+//! The `lakegate` binary: wiring, settings and printing.
 
-fn main() {}
+mod arguments;
+mod commands;
+mod context;
+mod demo;
+mod error;
+mod example;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::arguments::Arguments;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::Output;
+
+/// Bytes of stack for each worker. Plans are walked recursively, deeper than the default of 2 MiB takes.
+const WORKER_STACK_BYTES: usize = 16 << 20;
+
+/// Exit code after Ctrl-C: 128 and the signal's number, as shells expect.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Arc::new(Output::new(arguments.format()));
+    let code = match run(arguments, &output) {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
+    let context = Context::new(&arguments, Arc::clone(output))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(WORKER_STACK_BYTES)
+        .build()
+        .map_err(|error| CliError::failed("cannot start worker threads", &error))?;
+    // The command runs on a worker: the main thread's stack is as large as the system wants.
+    let command = runtime.spawn(commands::run(context, arguments.command));
+    let abort = command.abort_handle();
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = command => result,
+            () = interrupted() => {
+                abort.abort();
+                Ok(Err(CliError::new("interrupted")
+                    .with_hint("what was published is complete, nothing else was; run it again to go on from there")
+                    .with_exit_code(INTERRUPTED)))
+            }
+        }
+    });
+    let printed = output.finish();
+    // Work that Ctrl-C left behind holds no table: a commit is made whole or not at all.
+    runtime.shutdown_background();
+    let code = result.unwrap_or_else(|error| Err(CliError::bug(&error.to_string())))?;
+    printed?;
+    Ok(code)
+}
+
+/// Ends with the first Ctrl-C. Where the signal cannot be listened to, the system's own way applies.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -29,7 +29,7 @@ pub use assertion::Thresholds;
 pub use checks::kinds;
 pub use error::RulesError;
 pub use report::{
-    CheckResult, Report, Scope, Severity, Verdict, share_of_rows, thousands, to_junit,
+    CheckResult, Report, Scope, Severity, Verdict, printable, share_of_rows, thousands, to_junit,
 };
 pub use rows::{FAILED_CHECKS, mark};
 pub use run::judge;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::Waiver;
 
 pub use junit::to_junit;
-pub use text::{share_of_rows, thousands};
+pub use text::{printable, share_of_rows, thousands};
 
 /// The outcome of a check; a worse one is greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

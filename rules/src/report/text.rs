@@ -194,7 +194,7 @@ fn padded(text: &str, width: usize) -> String {
 }
 
 /// Text of unknown origin without control characters: data must not steer a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -1,0 +1,53 @@
+//! The commands: one file each, with its arguments and its documentation.
+
+mod apply;
+mod catalog;
+mod check;
+mod demo;
+mod init;
+mod plan;
+mod query;
+pub(crate) mod run;
+mod settings;
+mod validate;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CliError;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Init(init::Init),
+    Demo(demo::Demo),
+    Validate(validate::Validate),
+    Plan(plan::Plan),
+    Run(run::Run),
+    Apply(apply::Apply),
+    Check(check::Check),
+    Query(query::Query),
+    Catalog(catalog::CatalogArguments),
+    Settings(settings::ShowSettings),
+}
+
+/// Exit code of a command that did its work.
+pub(crate) const DONE: u8 = 0;
+/// Exit code when a check failed.
+pub(crate) const CHECK_FAILED: u8 = 1;
+
+/// Carries a command out. Returns the exit code.
+pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliError> {
+    match command {
+        Command::Init(init) => init.run(&context),
+        Command::Demo(demo) => Box::pin(demo.run(&context)).await,
+        Command::Validate(validate) => Box::pin(validate.run(&context)).await,
+        Command::Plan(plan) => plan.run(&context),
+        Command::Run(run) => Box::pin(run.run(&context)).await,
+        Command::Apply(apply) => Box::pin(apply.run(&context)).await,
+        Command::Check(check) => Box::pin(check.run(&context)).await,
+        Command::Query(query) => Box::pin(query.run(&context)).await,
+        Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,
+        Command::Settings(settings) => settings.run(&context),
+    }
+}

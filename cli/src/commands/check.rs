@@ -1,0 +1,68 @@
+//! `lakegate check`: judges a published table or a plain file.
+
+use std::path::Path;
+
+use clap::Args;
+use lakegate_catalog::TableName;
+use lakegate_rules::Suite;
+
+use crate::commands::run::ReportArguments;
+use crate::context::Context;
+use crate::error::CliError;
+
+/// Judge a table or a file, without changing anything
+///
+/// A table is judged by the rules that are attached to it, or by `--rules`. A file (Parquet, CSV, JSON lines) needs
+/// `--rules`, and no project.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// A table of the catalog, or the path of a file
+    #[arg(value_name = "TABLE|FILE")]
+    subject: String,
+
+    /// The rule file
+    #[arg(long, value_name = "FILE")]
+    rules: Option<String>,
+
+    #[command(flatten)]
+    reports: ReportArguments,
+}
+
+impl Check {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        let suite = match &self.rules {
+            Some(file) => Some(Suite::parse(file, &context.read_text(file)?)?),
+            None => None,
+        };
+        let report = if self.is_file(context) {
+            let Some(suite) = &suite else {
+                return Err(
+                    CliError::new(format!("the file `{}` has no rules", self.subject))
+                        .with_hint("name a rule file with `--rules FILE`"),
+                );
+            };
+            let (lakegate, _folder) = context.open_or_without_project().await?;
+            let path = context.path(Path::new(&self.subject));
+            Box::pin(lakegate_etl::check_file(&lakegate, &path, suite)).await?
+        } else {
+            let name: TableName = self.subject.parse()?;
+            let lakegate = context.open().await?;
+            Box::pin(lakegate_etl::check_table(&lakegate, &name, suite)).await?
+        };
+        context.output.report(&report)?;
+        let reports = [report];
+        self.reports.write(context, &reports)?;
+        Ok(self.reports.exit_code(&reports))
+    }
+
+    /// A path has a slash, or is that of a file; everything else is a table.
+    fn is_file(&self, context: &Context) -> bool {
+        self.subject.contains(['/', '\\']) || context.path(Path::new(&self.subject)).exists() || {
+            let extension = Path::new(&self.subject).extension();
+            let known = [
+                "parquet", "csv", "json", "jsonl", "ndjson", "gz", "zst", "zip", "tsv",
+            ];
+            extension.is_some_and(|e| known.iter().any(|k| e.eq_ignore_ascii_case(k)))
+        }
+    }
+}

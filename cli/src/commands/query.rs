@@ -1,0 +1,123 @@
+//! `lakegate query`: reads tables with SQL.
+
+use std::io::Read;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use clap::Args;
+use lakegate_catalog::At;
+use lakegate_engine::QueryOptions;
+use lakegate_rules::thousands;
+
+use crate::commands::DONE;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{RowFormat, print_rows};
+
+/// Read tables with SQL, at their newest versions or as they were
+///
+/// Rows are printed as they come. In the SQL, `FOR VERSION AS OF 3` and `TIMESTAMP AS OF '...'` choose a version for
+/// one table; `--version` and `--timestamp` for all others.
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The SQL, or `-` to read it from stdin
+    #[arg(value_name = "SQL")]
+    sql: String,
+
+    /// The version of every table
+    #[arg(long, value_name = "NUMBER", conflicts_with = "timestamp")]
+    version: Option<i64>,
+
+    /// The newest versions of that time, in UTC unless it has a zone: 2013-02-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    timestamp: Option<DateTime<Utc>>,
+
+    /// How rows are printed: by default a table, with `--format json` a JSON array
+    #[arg(long, short, value_name = "FORMAT")]
+    output: Option<RowFormat>,
+}
+
+impl Query {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        let sql = match self.sql.as_str() {
+            "-" => read_stdin()?,
+            sql => sql.to_owned(),
+        };
+        let at = at(self.version, self.timestamp)?;
+        let lakegate = context.open().await?;
+        let options = QueryOptions {
+            at,
+            ..QueryOptions::default()
+        };
+        let result = Box::pin(lakegate.engine.query(&sql, options)).await?;
+        let format = self.output.unwrap_or(if context.output.is_json() {
+            RowFormat::Json
+        } else {
+            RowFormat::Table
+        });
+        let rows = print_rows(&context.output, &result.schema, result.stream, format).await?;
+        if format == RowFormat::Table {
+            context.output.note(&match rows {
+                1 => "1 row".to_owned(),
+                rows => format!("{} rows", thousands(rows)),
+            });
+        }
+        Ok(DONE)
+    }
+}
+
+/// Which versions are meant.
+pub(crate) fn at(version: Option<i64>, timestamp: Option<DateTime<Utc>>) -> Result<At, CliError> {
+    match (version, timestamp) {
+        (Some(version), _) if version < 0 => {
+            Err(CliError::new(format!("there is no version {version}"))
+                .with_hint("versions begin at 0"))
+        }
+        (Some(version), _) => Ok(At::Version(version)),
+        (None, Some(time)) => Ok(At::Timestamp(time)),
+        (None, None) => Ok(At::Latest),
+    }
+}
+
+fn read_stdin() -> Result<String, CliError> {
+    let mut sql = String::new();
+    std::io::stdin()
+        .read_to_string(&mut sql)
+        .map_err(|error| CliError::failed("cannot read the SQL from stdin", &error))?;
+    Ok(sql)
+}
+
+/// A point in time, in UTC unless it has a zone.
+pub(crate) fn point_in_time(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.with_timezone(&Utc));
+    }
+    [
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
+        "%Y-%m-%d %H:%M",
+    ]
+    .iter()
+    .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+    .or_else(|| NaiveDateTime::parse_from_str(&format!("{text} 00:00"), "%Y-%m-%d %H:%M").ok())
+    .map(|time| time.and_utc())
+    .ok_or_else(|| "wanted a time such as `2013-02-01T12:00:00Z`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_unless_they_have_a_zone() {
+        for (text, expected) in [
+            ("2013-02-01", "2013-02-01T00:00:00+00:00"),
+            ("2013-02-01 12:30", "2013-02-01T12:30:00+00:00"),
+            ("2013-02-01T12:30:01.5", "2013-02-01T12:30:01.500+00:00"),
+            ("2013-02-01T12:30:00+01:00", "2013-02-01T11:30:00+00:00"),
+        ] {
+            assert_eq!(point_in_time(text).unwrap().to_rfc3339(), expected);
+        }
+        assert!(point_in_time("yesterday").is_err());
+    }
+}

@@ -1,0 +1,196 @@
+//! `lakegate run`: runs a pipeline.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lakegate_etl::{Outcome, Pipeline, RunOptions, RunReport, StageReport};
+use lakegate_rules::{Report, Verdict, thousands, to_junit};
+
+use crate::commands::{CHECK_FAILED, DONE};
+use crate::context::Context;
+use crate::error::CliError;
+use crate::output::{Output, Progress};
+
+/// Run a pipeline: a stage that fails stops what depends on it, and a version that fails its rules is not published
+///
+/// Running it again with the same input changes nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A name in `pipelines/`, or a path
+    #[arg(value_name = "PIPELINE")]
+    pipeline: String,
+
+    /// A value for a parameter of the pipeline
+    #[arg(long = "param", short = 'p', value_name = "NAME=VALUE", value_parser = name_and_value)]
+    parameters: Vec<(String, String)>,
+
+    /// Only these stages, with the views that they read; `+stage` with all that it waits for
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    select: Vec<String>,
+
+    /// Publish again what an earlier run has published with the same input and definition
+    #[arg(long)]
+    reprocess: bool,
+
+    #[command(flatten)]
+    reports: ReportArguments,
+}
+
+/// What is done with reports.
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Write the reports as JUnit XML too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// The lowest verdict that gives exit code 1
+    #[arg(long, value_name = "VERDICT", default_value = "fail")]
+    fail_on: FailOn,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Warnings too
+    Warn,
+    /// Failed checks, and those that cannot be evaluated
+    Fail,
+}
+
+impl ReportArguments {
+    /// Writes the file that is asked for.
+    pub(crate) fn write(&self, context: &Context, reports: &[Report]) -> Result<(), CliError> {
+        let Some(file) = &self.junit else {
+            return Ok(());
+        };
+        let failed = |error: std::io::Error| {
+            CliError::failed(format!("cannot write `{}`", file.display()), &error)
+        };
+        let xml = to_junit(reports).map_err(failed)?;
+        std::fs::write(context.path(file), xml).map_err(failed)
+    }
+
+    /// The exit code of reports.
+    pub(crate) fn exit_code(&self, reports: &[Report]) -> u8 {
+        let worst = reports.iter().map(Report::verdict).max();
+        let least = match self.fail_on {
+            FailOn::Warn => Verdict::Warn,
+            FailOn::Fail => Verdict::Fail,
+        };
+        match worst {
+            Some(worst) if worst >= least => CHECK_FAILED,
+            _ => DONE,
+        }
+    }
+}
+
+impl Run {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in self.parameters {
+            if parameters.insert(name.clone(), value).is_some() {
+                return Err(CliError::new(format!("parameter `{name}` is given twice")));
+            }
+        }
+        let lakegate = context.open().await?;
+        let pipeline = Pipeline::load(lakegate.root(), &self.pipeline)?;
+        let options = RunOptions {
+            parameters,
+            select: self.select,
+            reprocess: self.reprocess,
+        };
+        let progress = Progress::new(&context.output);
+        let run = Box::pin(lakegate_etl::run(&lakegate, &pipeline, options, progress)).await?;
+        print_run(&context.output, &run)?;
+        let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
+        self.reports.write(context, &reports)?;
+        let code = run.exit_code();
+        Ok(if code == DONE {
+            self.reports.exit_code(&reports)
+        } else {
+            code
+        })
+    }
+}
+
+/// Prints what a run came to: reports in full unless every check passed, then one line a publish.
+pub(crate) fn print_run(output: &Output, run: &RunReport) -> Result<(), CliError> {
+    if output.is_json() {
+        output.json(run)?;
+    } else {
+        for stage in &run.stages {
+            if let Some(report) = &stage.report
+                && report.verdict() > Verdict::Pass
+            {
+                output.report_text(report);
+                output.text("\n");
+            }
+        }
+        for stage in &run.stages {
+            if let Some(line) = stage_line(stage) {
+                output.text(&line);
+            }
+        }
+    }
+    for stage in &run.stages {
+        if let (Outcome::Failed | Outcome::Refused, Some(error)) = (stage.outcome, &stage.error) {
+            let mut error = CliError::new(format!("stage `{}`: {error}", stage.name))
+                .with_exit_code(stage.exit_code);
+            if let Some(hint) = &stage.hint {
+                error = error.with_hint(hint);
+            }
+            output.error(&error);
+        }
+    }
+    for warning in &run.warnings {
+        output.warning(warning, None);
+    }
+    Ok(())
+}
+
+/// One line for a stage that people care about: publishes, checks, and what went wrong.
+fn stage_line(stage: &StageReport) -> Option<String> {
+    let is_result = matches!(stage.kind.as_str(), "publish" | "check");
+    let went_wrong = !matches!(stage.outcome, Outcome::Done | Outcome::AlreadyDone);
+    if !is_result && !went_wrong {
+        return None;
+    }
+    let name = stage.table.as_deref().unwrap_or(&stage.name);
+    let what = match (stage.outcome, stage.version) {
+        (Outcome::Done, Some(version)) => format!("published version {version}"),
+        (Outcome::AlreadyDone, Some(version)) => {
+            format!("holds this input since version {version}")
+        }
+        (Outcome::Done, None) => "passed".to_owned(),
+        (Outcome::AlreadyDone, None) => "already done".to_owned(),
+        (Outcome::Failed, _) => "failed".to_owned(),
+        (Outcome::Refused, _) if stage.kind == "publish" => {
+            "refused: the table is as it was".to_owned()
+        }
+        (Outcome::Refused, _) => "refused".to_owned(),
+        (Outcome::Skipped, _) => "skipped".to_owned(),
+    };
+    let mut line = format!("{name:24} {what}");
+    if let (Some(rows), "publish", Outcome::Done) = (stage.rows, stage.kind.as_str(), stage.outcome)
+    {
+        line.push_str(&format!(", {} rows written", thousands(rows)));
+    }
+    if let Some(quarantined) = stage.quarantined.filter(|rows| *rows > 0) {
+        line.push_str(&format!(", {} rows in quarantine", thousands(quarantined)));
+    }
+    if let Some(report) = &stage.report {
+        let checks = report.checks.len();
+        line.push_str(&format!(", {checks} checks: {}", report.verdict()));
+    }
+    if let (Outcome::Skipped, Some(error)) = (stage.outcome, &stage.error) {
+        line.push_str(&format!(": {error}"));
+    }
+    Some(line)
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("wanted NAME=VALUE, for example `delivery=data/january.zip`".to_owned()),
+    }
+}

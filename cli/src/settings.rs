@@ -1,0 +1,521 @@
+//! Settings, and where each comes from: defaults < `lakegate.yaml` < environment < flags.
+//!
+//! The only file that reads the environment.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use lakegate_rules::yaml::{
+    self, Fields, Problem, Problems, Span, nearest_hint, parse_bytes, parse_duration,
+};
+use url::Url;
+
+use crate::arguments::{Arguments, Format, SettingFlags};
+use crate::error::CliError;
+
+/// The file that makes a folder a project.
+pub(crate) const PROJECT_FILE: &str = "lakegate.yaml";
+
+const DIRECTORY: &str = "LAKEGATE_DIRECTORY";
+const FORMAT: &str = "LAKEGATE_FORMAT";
+const WAREHOUSE: &str = "LAKEGATE_WAREHOUSE";
+const CATALOG: &str = "LAKEGATE_CATALOG";
+const MEMORY_LIMIT: &str = "LAKEGATE_MEMORY_LIMIT";
+const SAMPLE_ROWS: &str = "LAKEGATE_SAMPLE_ROWS";
+const SAMPLE_KEEP: &str = "LAKEGATE_SAMPLE_KEEP";
+const LOG: &str = "LAKEGATE_LOG";
+
+/// Every variable that is read, beside `NO_COLOR`.
+const VARIABLES: &[&str] = &[
+    DIRECTORY,
+    FORMAT,
+    WAREHOUSE,
+    CATALOG,
+    MEMORY_LIMIT,
+    SAMPLE_ROWS,
+    SAMPLE_KEEP,
+    LOG,
+];
+
+const DEFAULT_SAMPLE_ROWS: u64 = 5;
+const DEFAULT_SAMPLE_KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DEFAULT_LOG: &str = "error,lakegate=warn,lakegate_rules=warn,lakegate_catalog=warn,lakegate_engine=warn,lakegate_etl=warn";
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(Span),
+    Environment(&'static str),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(span) => write!(f, "{PROJECT_FILE}:{span}"),
+            Self::Environment(variable) => write!(f, "environment variable {variable}"),
+            Self::Flag(flag) => write!(f, "flag {flag}"),
+        }
+    }
+}
+
+/// The settings of a project.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) project: Setting<String>,
+    pub(crate) warehouse: Setting<Url>,
+    pub(crate) catalog: Setting<PathBuf>,
+    pub(crate) memory_limit: Setting<Option<u64>>,
+    pub(crate) sample_rows: Setting<u64>,
+    pub(crate) sample_keep: Setting<Duration>,
+}
+
+/// What is needed before the project is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) directory: Setting<PathBuf>,
+    pub(crate) format: Setting<Format>,
+    pub(crate) log: Setting<String>,
+}
+
+/// Reads variables; a test brings its own.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// The variables of this process.
+pub(crate) fn process_environment(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable).filter(|value| !value.is_empty())
+}
+
+/// The format of errors while the settings themselves may be wrong.
+pub(crate) fn format_of_environment() -> Option<Format> {
+    let text = process_environment(FORMAT)?;
+    Format::from_str(text.to_str()?, true).ok()
+}
+
+/// Who works here, for attribution.
+pub(crate) fn user_name() -> Option<String> {
+    ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|variable| process_environment(variable)?.into_string().ok())
+}
+
+/// Variables that look like settings and are none, each with a hint.
+pub(crate) fn unknown_variables() -> Vec<(String, Option<String>)> {
+    std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|name| name.starts_with("LAKEGATE_") && !VARIABLES.contains(&name.as_str()))
+        .map(|name| {
+            let hint = nearest_hint(&name, VARIABLES);
+            (name, hint)
+        })
+        .collect()
+}
+
+impl Start {
+    /// Reads what flags and environment say.
+    pub(crate) fn read(
+        arguments: &Arguments,
+        environment: Environment<'_>,
+    ) -> Result<Self, CliError> {
+        let directory = pick(
+            arguments.directory.clone().map(|v| (v, "-C")),
+            variable(environment, DIRECTORY, |text| Ok(PathBuf::from(text)))?,
+            None,
+            PathBuf::from("."),
+        );
+        let format = pick(
+            arguments.format_flag().map(|v| (v, "--format")),
+            variable(environment, FORMAT, |text| {
+                Format::from_str(text, true).map_err(|_| "`text` or `json`".to_owned())
+            })?,
+            None,
+            Format::Text,
+        );
+        let log = pick(
+            arguments.settings.log.clone().map(|v| (v, "--log")),
+            variable(environment, LOG, |text| Ok(text.to_owned()))?,
+            None,
+            DEFAULT_LOG.to_owned(),
+        );
+        Ok(Self {
+            directory,
+            format,
+            log,
+        })
+    }
+}
+
+/// What `lakegate.yaml` says; nothing where it says nothing.
+#[derive(Debug, Default)]
+struct ProjectFile {
+    project: Option<(String, Span)>,
+    warehouse: Option<(String, Span)>,
+    catalog: Option<(String, Span)>,
+    memory_limit: Option<(u64, Span)>,
+    sample_rows: Option<(u64, Span)>,
+    sample_keep: Option<(Duration, Span)>,
+}
+
+impl ProjectFile {
+    fn read(text: &str) -> Result<Self, Problems> {
+        let node = yaml::parse(PROJECT_FILE, text)?;
+        let mut problems = Problems::default();
+        let known = [
+            "version",
+            "project",
+            "warehouse",
+            "catalog",
+            "memory_limit",
+            "samples",
+        ];
+        let fields = Fields::new(&node, "the project", &known, &mut problems);
+        fields.require(&["version", "project"], &mut problems);
+        if let Some(version) = fields.get("version") {
+            let number = version.integer("`version`", &mut problems);
+            if number.is_some_and(|number| number != 1) {
+                version.wanted("`version`", "1", None, &mut problems);
+            }
+        }
+        let mut file = Self {
+            project: with_span(&fields, "project", fields.string("project", &mut problems)),
+            warehouse: with_span(
+                &fields,
+                "warehouse",
+                fields.string("warehouse", &mut problems),
+            ),
+            memory_limit: with_span(
+                &fields,
+                "memory_limit",
+                fields.byte_size("memory_limit", &mut problems),
+            ),
+            ..Self::default()
+        };
+        if let Some(node) = fields.get("catalog") {
+            let catalog = Fields::new(node, "`catalog`", &["embedded"], &mut problems);
+            catalog.require(&["embedded"], &mut problems);
+            let path = catalog.string("embedded", &mut problems);
+            file.catalog = with_span(&catalog, "embedded", path);
+        }
+        if let Some(node) = fields.get("samples") {
+            let samples = Fields::new(node, "`samples`", &["rows", "keep"], &mut problems);
+            let rows = samples.count("rows", &mut problems);
+            file.sample_rows = with_span(&samples, "rows", rows);
+            let keep = samples.duration("keep", &mut problems);
+            file.sample_keep = with_span(&samples, "keep", keep);
+        }
+        problems.into_result(file)
+    }
+}
+
+fn with_span<T>(fields: &Fields<'_>, key: &str, value: Option<T>) -> Option<(T, Span)> {
+    value.map(|value| (value, fields.span(key)))
+}
+
+/// The text of `lakegate.yaml`; none when there is no such file.
+fn read_project_file(root: &Path) -> Result<Option<String>, CliError> {
+    match std::fs::read(root.join(PROJECT_FILE)) {
+        Ok(bytes) => Ok(Some(yaml::decode(PROJECT_FILE, &bytes)?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CliError::failed(
+            format!("cannot read `{}`", root.join(PROJECT_FILE).display()),
+            &error,
+        )),
+    }
+}
+
+impl Settings {
+    /// Reads the settings of the project in `root`, an absolute path.
+    ///
+    /// `None` when the folder is no project.
+    pub(crate) fn read(
+        root: &Path,
+        flags: &SettingFlags,
+        environment: Environment<'_>,
+    ) -> Result<Option<Self>, CliError> {
+        let Some(text) = read_project_file(root)? else {
+            return Ok(None);
+        };
+        Self::resolve(root, &ProjectFile::read(&text)?, flags, environment).map(Some)
+    }
+
+    /// The settings of a folder that is no project, so that plain files can be looked at.
+    pub(crate) fn without_project(
+        root: &Path,
+        flags: &SettingFlags,
+        environment: Environment<'_>,
+    ) -> Result<Self, CliError> {
+        Self::resolve(root, &ProjectFile::default(), flags, environment)
+    }
+
+    /// Paths in the file are relative to the project, those of flags and environment to the folder
+    /// that the command is called in.
+    fn resolve(
+        root: &Path,
+        file: &ProjectFile,
+        flags: &SettingFlags,
+        environment: Environment<'_>,
+    ) -> Result<Self, CliError> {
+        let here = absolute(Path::new("."))?;
+        let warehouse_of_file = match &file.warehouse {
+            Some((text, span)) => {
+                let url = folder_url(text, root).map_err(|wanted| {
+                    let message = format!("`warehouse` must be {wanted}, found `{text}`");
+                    Problems::from(Problem::new(PROJECT_FILE, *span, message))
+                })?;
+                Some((url, *span))
+            }
+            None => None,
+        };
+        let warehouse_of_flag = match &flags.warehouse {
+            Some(text) => {
+                let url = folder_url(text, &here).map_err(|wanted| {
+                    CliError::new(format!("--warehouse must be {wanted}, found `{text}`"))
+                })?;
+                Some((url, "--warehouse"))
+            }
+            None => None,
+        };
+        let default_warehouse = folder_url("warehouse", root).map_err(|_| {
+            CliError::new(format!("`{}` is not the path of a folder", root.display()))
+        })?;
+        let catalog_of_file = file.catalog.as_ref();
+        Ok(Self {
+            project: pick(
+                None,
+                None,
+                file.project.clone(),
+                root.file_name().map_or_else(
+                    || "project".to_owned(),
+                    |n| n.to_string_lossy().into_owned(),
+                ),
+            ),
+            warehouse: pick(
+                warehouse_of_flag,
+                variable(environment, WAREHOUSE, |text| folder_url(text, &here))?,
+                warehouse_of_file,
+                default_warehouse,
+            ),
+            catalog: pick(
+                flags
+                    .catalog
+                    .as_ref()
+                    .map(|path| (here.join(path), "--catalog")),
+                variable(environment, CATALOG, |text| Ok(here.join(text)))?,
+                catalog_of_file.map(|(path, span)| (root.join(path), *span)),
+                root.join(".lakegate").join("catalog.db"),
+            ),
+            memory_limit: pick(
+                flags.memory_limit.map(|v| (Some(v), "--memory-limit")),
+                variable(environment, MEMORY_LIMIT, |text| {
+                    parse_bytes(text)
+                        .map(Some)
+                        .ok_or_else(|| "a size such as `2GiB`".to_owned())
+                })?,
+                file.memory_limit.map(|(value, span)| (Some(value), span)),
+                None,
+            ),
+            sample_rows: pick(
+                flags.sample_rows.map(|v| (v, "--sample-rows")),
+                variable(environment, SAMPLE_ROWS, |text| {
+                    text.parse().map_err(|_| "a whole number".to_owned())
+                })?,
+                file.sample_rows,
+                DEFAULT_SAMPLE_ROWS,
+            ),
+            sample_keep: pick(
+                flags.sample_keep.map(|v| (v, "--sample-keep")),
+                variable(environment, SAMPLE_KEEP, |text| {
+                    parse_duration(text).ok_or_else(|| "a duration such as `30d`".to_owned())
+                })?,
+                file.sample_keep,
+                DEFAULT_SAMPLE_KEEP,
+            ),
+        })
+    }
+}
+
+/// The value of the strongest origin.
+fn pick<T>(
+    flag: Option<(T, &'static str)>,
+    variable: Option<(T, &'static str)>,
+    file: Option<(T, Span)>,
+    default: T,
+) -> Setting<T> {
+    if let Some((value, name)) = flag {
+        let origin = Origin::Flag(name);
+        return Setting { value, origin };
+    }
+    if let Some((value, name)) = variable {
+        let origin = Origin::Environment(name);
+        return Setting { value, origin };
+    }
+    if let Some((value, span)) = file {
+        let origin = Origin::File(span);
+        return Setting { value, origin };
+    }
+    Setting {
+        value: default,
+        origin: Origin::Default,
+    }
+}
+
+/// Reads a variable; `parse` says on failure what is wanted.
+fn variable<T>(
+    environment: Environment<'_>,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<(T, &'static str)>, CliError> {
+    let Some(raw) = environment(name) else {
+        return Ok(None);
+    };
+    let Some(text) = raw.to_str() else {
+        return Err(CliError::new(format!(
+            "environment variable {name} is not UTF-8"
+        )));
+    };
+    match parse(text) {
+        Ok(value) => Ok(Some((value, name))),
+        Err(wanted) => Err(CliError::new(format!(
+            "environment variable {name} must be {wanted}, found `{text}`"
+        ))),
+    }
+}
+
+/// A folder, by path or `file:` URL. On failure, what is wanted.
+pub(crate) fn folder_url(text: &str, base: &Path) -> Result<Url, String> {
+    let wanted = || "the path of a folder, or a URL that begins with `file:///`".to_owned();
+    if text.contains("://") {
+        let url = Url::parse(text).map_err(|_| wanted())?;
+        return match url.scheme() {
+            "file" => Ok(url),
+            _ => Err(wanted()),
+        };
+    }
+    if text.is_empty() {
+        return Err(wanted());
+    }
+    Url::from_directory_path(normalized(&base.join(text))).map_err(|()| wanted())
+}
+
+/// An absolute path without `.` and `..`; links are left as they are.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf, CliError> {
+    let path = std::path::absolute(path)
+        .map_err(|error| CliError::failed(format!("cannot find `{}`", path.display()), &error))?;
+    Ok(normalized(&path))
+}
+
+fn normalized(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::CurDir => {}
+            std::path::Component::ParentDir => {
+                normal.pop();
+            }
+            part => normal.push(part),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str =
+        "version: 1\nproject: p\nmemory_limit: 1GiB\nsamples: { rows: 7, keep: 2d }\n";
+
+    fn settings(
+        text: &str,
+        flags: &SettingFlags,
+        variables: &[(&str, &str)],
+    ) -> Result<Settings, CliError> {
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let file = ProjectFile::read(text)?;
+        Settings::resolve(Path::new("/p"), &file, flags, &environment)
+    }
+
+    #[test]
+    fn stronger_origins_win() {
+        let none = SettingFlags::default();
+        let flags = SettingFlags {
+            memory_limit: Some(3),
+            ..SettingFlags::default()
+        };
+        let variables = [(MEMORY_LIMIT, "2B")];
+        let limit = |text, flags, variables| {
+            let setting = settings(text, flags, variables).unwrap().memory_limit;
+            (setting.value, setting.origin.to_string())
+        };
+        assert_eq!(
+            limit("version: 1\nproject: p", &none, &[]),
+            (None, "default".to_owned())
+        );
+        assert_eq!(
+            limit(FILE, &none, &[]),
+            (Some(1 << 30), "lakegate.yaml:3:15".to_owned())
+        );
+        assert_eq!(
+            limit(FILE, &none, &variables),
+            (
+                Some(2),
+                "environment variable LAKEGATE_MEMORY_LIMIT".to_owned()
+            )
+        );
+        assert_eq!(
+            limit(FILE, &flags, &variables),
+            (Some(3), "flag --memory-limit".to_owned())
+        );
+    }
+
+    #[test]
+    fn paths_of_the_file_are_relative_to_the_project() {
+        let text = "version: 1\nproject: p\nwarehouse: ../w h\ncatalog: { embedded: state/c.db }";
+        let settings = settings(text, &SettingFlags::default(), &[]).unwrap();
+        assert_eq!(settings.warehouse.value.as_str(), "file:///w%20h/");
+        assert_eq!(settings.catalog.value, Path::new("/p/state/c.db"));
+    }
+
+    #[test]
+    fn every_mistake_of_the_file_is_reported() {
+        let text = "version: 2\nwarehose: x\nsamples: { rows: -1, keep: 3, kep: 1 }\ncatalog: x\n";
+        let error = ProjectFile::read(text).unwrap_err();
+        assert_eq!(error.len(), 7, "{error}");
+    }
+
+    #[test]
+    fn mistakes_in_variables_and_flags_are_named() {
+        for (variable, value) in [
+            (MEMORY_LIMIT, "much"),
+            (SAMPLE_ROWS, "-1"),
+            (SAMPLE_KEEP, "3"),
+            (WAREHOUSE, "s3://bucket/x"),
+        ] {
+            let error = settings(FILE, &SettingFlags::default(), &[(variable, value)]).unwrap_err();
+            assert!(error.messages[0].text.contains(variable), "{error:?}");
+            assert_eq!(error.exit_code, 2);
+        }
+        let text = "version: 1\nproject: p\nwarehouse: s3://bucket\n";
+        let error = settings(text, &SettingFlags::default(), &[]).unwrap_err();
+        assert!(
+            error.messages[0]
+                .text
+                .starts_with("lakegate.yaml:3:12: `warehouse` must be")
+        );
+    }
+}
