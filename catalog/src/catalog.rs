@@ -57,6 +57,7 @@ pub struct CommitRecord {
 #[derive(Debug)]
 pub struct Catalog {
     registry: Arc<dyn Registry>,
+    live: LiveState,
     warehouse: Url,
     clock: fn() -> DateTime<Utc>,
     judge: OnceLock<Weak<dyn Judge>>,
@@ -79,7 +80,8 @@ impl Catalog {
         }
         let state = LiveState::open(&options.registry).await?;
         let catalog = Arc::new(Self {
-            registry: Arc::new(EmbeddedRegistry::new(state)),
+            registry: Arc::new(EmbeddedRegistry::new(state.clone())),
+            live: state,
             warehouse: folder(&options.warehouse),
             clock: options.clock,
             judge: OnceLock::new(),
@@ -179,9 +181,9 @@ impl Catalog {
         history::commits(&entry, limit).await
     }
 
-    /// Where tables are made.
-    pub(crate) fn warehouse(&self) -> &Url {
-        &self.warehouse
+    /// The SQLite file.
+    pub(crate) fn live(&self) -> &LiveState {
+        &self.live
     }
 
     /// The folder of a table that is made under this name.

@@ -29,6 +29,7 @@ mod registry;
 mod scan;
 mod snapshot;
 mod stats;
+mod system;
 mod table;
 mod write;
 
@@ -40,6 +41,7 @@ pub use name::{DEFAULT_SCHEMA, SYSTEM_SCHEMA, TableName};
 pub use provider::PinnedCatalog;
 pub use registry::{Registry, TableEntry, TableFormat};
 pub use snapshot::{DataFile, TableSnapshot};
+pub use system::{SystemTable, SystemTables};
 pub use write::{
     Batch, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write,
     WriteContext, WriteMode, WriteOptions, WriteOutcome, Written,

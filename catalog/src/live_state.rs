@@ -30,10 +30,17 @@ mod code {
 }
 
 /// Everything that the file holds.
-const TABLES: &[&str] = &["CREATE TABLE IF NOT EXISTS tables (
+const TABLES: &[&str] = &[
+    "CREATE TABLE IF NOT EXISTS tables (
         schema_name TEXT NOT NULL, table_name TEXT NOT NULL, location TEXT NOT NULL,
         format TEXT NOT NULL, registered_at TEXT NOT NULL,
-        PRIMARY KEY (schema_name, table_name)) STRICT"];
+        PRIMARY KEY (schema_name, table_name)) STRICT",
+    // `flush` is the identity of the commit that a row belongs to, once it has one.
+    "CREATE TABLE IF NOT EXISTS live_rows (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, table_name TEXT NOT NULL, row TEXT NOT NULL,
+        flush TEXT) STRICT",
+    "CREATE INDEX IF NOT EXISTS live_rows_by_flush ON live_rows (flush)",
+];
 
 /// The open file.
 #[derive(Debug, Clone)]
