@@ -307,7 +307,11 @@ impl SystemTables {
         if !(0..snapshot.files.len()).any(is_old) {
             return Ok(());
         }
-        let predicate = format!("judged_at < to_timestamp('{}')", oldest_kept.to_rfc3339());
+        // Deltalake writes the predicate into the commit, and knows only this form of a timestamp.
+        let predicate = format!(
+            "judged_at < arrow_cast('{}', 'Timestamp(Microsecond, Some(\"UTC\"))')",
+            oldest_kept.format("%Y-%m-%dT%H:%M:%S")
+        );
         self.catalog
             .delete_rows(session, &name, &predicate, WriteContext::default())
             .await?;
