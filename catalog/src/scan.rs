@@ -11,14 +11,15 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{
     DFSchema, Result as DataFusionResult, ScalarValue, Statistics, not_impl_err,
 };
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::{TableSchema, TableSchemaBuilder};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -30,6 +31,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use self::float_bounds::WithoutFloatBounds;
 use crate::stats::{FileStatistics, project};
 use crate::{CatalogError, DataFile, TableSnapshot};
 
@@ -246,12 +248,14 @@ impl LakeScan {
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
         let metadata_cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let store = state.runtime_env().object_store(&self.store)?;
+        let mut readers: Arc<dyn ParquetFileReaderFactory> =
+            Arc::new(CachedParquetFileReaderFactory::new(store, metadata_cache));
+        if float_bounds::has_floats(&self.snapshot.schema) {
+            readers = Arc::new(WithoutFloatBounds(readers));
+        }
         let source = ParquetSource::new(self.read_schema.clone())
-            .with_table_parquet_options(self.parquet_options(state))
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
-                store,
-                metadata_cache,
-            )));
+            .with_table_parquet_options(state.default_table_options().parquet)
+            .with_parquet_file_reader_factory(readers);
         let read_index = |table_index: usize| {
             self.table_index
                 .iter()
@@ -270,10 +274,6 @@ impl LakeScan {
             .with_limit(limit)
             .build();
         Ok(DataSourceExec::from_data_source(config))
-    }
-
-    fn parquet_options(&self, state: &dyn Session) -> TableParquetOptions {
-        state.default_table_options().parquet
     }
 }
 
@@ -370,5 +370,8 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
     }
 }
 
+mod float_bounds;
+#[cfg(test)]
+mod pruning_tests;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,154 @@
+//! A Parquet reader that does not know bounds of float columns.
+//!
+//! Parquet's bounds leave NaN out, and DataFusion prunes row groups and pages by them as if they held all values: a
+//! filter `x > 100` or `x = 'NaN'`, or the top ten by `x`, would lose rows with NaN, which counts as the greatest number.
+//! So the bounds are taken away before DataFusion sees them; counts of nulls stay. A plan that is shipped to another
+//! process is read there by that process' own reader.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::basic::Type;
+use datafusion::parquet::errors::Result as ParquetResult;
+use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
+use datafusion::parquet::file::statistics::Statistics;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+/// Whether a schema has floats, at any depth.
+pub(super) fn has_floats(schema: &Schema) -> bool {
+    fn is_float(data_type: &DataType) -> bool {
+        match data_type {
+            DataType::Float16 | DataType::Float32 | DataType::Float64 => true,
+            DataType::List(item) | DataType::LargeList(item) | DataType::Map(item, _) => {
+                is_float(item.data_type())
+            }
+            DataType::Struct(fields) => fields.iter().any(|field| is_float(field.data_type())),
+            _ => false,
+        }
+    }
+    schema
+        .fields()
+        .iter()
+        .any(|field| is_float(field.data_type()))
+}
+
+/// Makes readers that leave the bounds of float columns out.
+#[derive(Debug)]
+pub(super) struct WithoutFloatBounds(pub(super) Arc<dyn ParquetFileReaderFactory>);
+
+impl ParquetFileReaderFactory for WithoutFloatBounds {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
+        let inner = self
+            .0
+            .create_reader(partition_index, file, metadata_size_hint, metrics)?;
+        Ok(Box::new(Reader(inner)))
+    }
+}
+
+struct Reader(Box<dyn AsyncFileReader + Send>);
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        self.0.get_bytes(range)
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        self.0.get_byte_ranges(ranges)
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move { without_float_bounds(self.0.get_metadata(options).await?) }.boxed()
+    }
+}
+
+fn without_float_bounds(metadata: Arc<ParquetMetaData>) -> ParquetResult<Arc<ParquetMetaData>> {
+    let floats: Vec<bool> = metadata
+        .file_metadata()
+        .schema_descr()
+        .columns()
+        .iter()
+        .map(|column| matches!(column.physical_type(), Type::FLOAT | Type::DOUBLE))
+        .collect();
+    if !floats.contains(&true) {
+        return Ok(metadata);
+    }
+    let mut builder = metadata.as_ref().clone().into_builder();
+    let row_groups = builder.take_row_groups();
+    let row_groups = row_groups
+        .into_iter()
+        .map(row_group_without)
+        .collect::<ParquetResult<Vec<_>>>()?;
+    let page_index = builder.take_column_index().map(|mut row_groups| {
+        for columns in &mut row_groups {
+            for (column, _) in columns
+                .iter_mut()
+                .zip(&floats)
+                .filter(|(_, is_float)| **is_float)
+            {
+                *column = ColumnIndexMetaData::NONE;
+            }
+        }
+        row_groups
+    });
+    Ok(Arc::new(
+        builder
+            .set_row_groups(row_groups)
+            .set_column_index(page_index)
+            .build(),
+    ))
+}
+
+fn row_group_without(row_group: RowGroupMetaData) -> ParquetResult<RowGroupMetaData> {
+    let mut builder = row_group.into_builder();
+    let mut columns = builder.take_columns();
+    for column in &mut columns {
+        let bare = match column.statistics() {
+            Some(Statistics::Float(known)) => Statistics::float(
+                None,
+                None,
+                known.distinct_count(),
+                known.null_count_opt(),
+                false,
+            ),
+            Some(Statistics::Double(known)) => Statistics::double(
+                None,
+                None,
+                known.distinct_count(),
+                known.null_count_opt(),
+                false,
+            ),
+            _ => continue,
+        };
+        // Without its place the page index cannot be loaded later either.
+        *column = column
+            .clone()
+            .into_builder()
+            .set_statistics(bare)
+            .set_column_index_offset(None)
+            .set_column_index_length(None)
+            .build()?;
+    }
+    builder.set_column_metadata(columns).build()
+}
