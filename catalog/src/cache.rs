@@ -302,3 +302,6 @@ pub(crate) async fn purge(entry: &TableEntry) -> Result<(), CatalogError> {
         .await
         .map_err(|error| failed(error.into()))
 }
+
+#[cfg(test)]
+mod tests;

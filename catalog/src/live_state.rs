@@ -160,3 +160,113 @@ fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(extended & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The message of an error with all its sources.
+    async fn open_error(path: &Path) -> String {
+        LiveState::open(path).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn many_may_make_the_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..12 {
+            let path = path.clone();
+            tasks.spawn(async move { LiveState::open(&path).await.map(|_| ()) });
+        }
+        for opened in tasks.join_all().await {
+            opened.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_hold_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        let below = open_error(&file.join("catalog.db")).await;
+        assert!(
+            below.contains(&format!("`{}`", file.display()))
+                && below.contains("a file in its place"),
+            "{below}"
+        );
+        let is_folder = open_error(folder.path()).await;
+        assert!(
+            is_folder.contains(&format!("`{}`", folder.path().display())),
+            "{is_folder}"
+        );
+        let refused = open_error(Path::new("/proc/lakegate/catalog.db")).await;
+        assert!(refused.contains("`/proc/lakegate`"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_file_of_another_kind_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        std::fs::write(&path, "this is no database".repeat(100)).unwrap();
+        let error = open_error(&path).await;
+        assert!(
+            error.contains(&format!(
+                "`{}`: it is not a Lakegate catalog",
+                path.display()
+            )),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_read_only_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let state = LiveState::open(&path).await.unwrap();
+        // As on a disk that is mounted read only; permissions would not stop the superuser.
+        let mut connection = state.pool().acquire().await.unwrap();
+        sqlx::query("PRAGMA query_only = ON")
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let error = sqlx::query("DELETE FROM tables")
+            .execute(&mut *connection)
+            .await
+            .unwrap_err();
+        let error = state.failed("write", error).to_string();
+        assert!(
+            error.contains(&format!("`{}`: it is read only", path.display())),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_said_and_leaves_the_file_usable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("catalog.db");
+        let state = LiveState::open(&path).await.unwrap();
+        let mut transaction = state.write("write").await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(&mut *transaction)
+            .await
+            .unwrap();
+        let row = "x".repeat(100_000);
+        let error = sqlx::query("INSERT INTO live_rows (table_name, row) VALUES ('t', ?1)")
+            .bind(&row)
+            .execute(&mut *transaction)
+            .await
+            .unwrap_err();
+        let error = state.failed("write", error).to_string();
+        assert!(
+            error.contains(&format!("`{}`: the disk is full", path.display())),
+            "{error}"
+        );
+        drop(transaction);
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM live_rows")
+            .fetch_one(state.pool())
+            .await
+            .unwrap();
+        assert_eq!(rows, 0);
+    }
+}

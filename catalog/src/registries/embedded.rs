@@ -133,3 +133,20 @@ impl Registry for EmbeddedRegistry {
         self.drop_entry(name).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::registry::conformance;
+
+    #[tokio::test]
+    async fn it_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/catalog.db");
+        let registry = EmbeddedRegistry::new(LiveState::open(&path).await.unwrap());
+        let again = EmbeddedRegistry::new(LiveState::open(&path).await.unwrap());
+        conformance::run(Arc::new(registry), Arc::new(again)).await;
+    }
+}
