@@ -10,6 +10,7 @@ mod query;
 pub(crate) mod run;
 mod settings;
 mod validate;
+mod waive;
 
 use clap::Subcommand;
 
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     Run(run::Run),
     Apply(apply::Apply),
     Check(check::Check),
+    Waive(waive::Waive),
     Query(query::Query),
     Catalog(catalog::CatalogArguments),
     Settings(settings::ShowSettings),
@@ -35,6 +37,9 @@ pub(crate) enum Command {
 pub(crate) const DONE: u8 = 0;
 /// Exit code when a check failed.
 pub(crate) const CHECK_FAILED: u8 = 1;
+
+/// Exit code when the configuration or the input is invalid.
+pub(crate) const INVALID: u8 = 2;
 
 /// Carries a command out. Returns the exit code.
 pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliError> {
@@ -46,6 +51,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliErr
         Command::Run(run) => Box::pin(run.run(&context)).await,
         Command::Apply(apply) => Box::pin(apply.run(&context)).await,
         Command::Check(check) => Box::pin(check.run(&context)).await,
+        Command::Waive(waive) => Box::pin(waive.run(&context)).await,
         Command::Query(query) => Box::pin(query.run(&context)).await,
         Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,
         Command::Settings(settings) => settings.run(&context),

@@ -76,6 +76,14 @@ impl Context {
         Ok(Lakegate::open(options(self.root.clone(), settings)?).await?)
     }
 
+    /// Opens the project also when `lakegate.yaml` is wrong, and says what is.
+    pub(crate) async fn open_anyway(&self, problems: &mut Problems) -> Result<Lakegate, CliError> {
+        let environment = &settings::process_environment;
+        let settings = Settings::read_anyway(&self.root, &self.flags, environment, problems)?;
+        let settings = settings.ok_or_else(|| self.no_project())?;
+        Ok(Lakegate::open(options(self.root.clone(), settings)?).await?)
+    }
+
     /// Opens the project, or, where there is none, a catalog without tables that is gone when the
     /// folder is dropped.
     pub(crate) async fn open_or_without_project(

@@ -224,9 +224,9 @@ fn with_span<T>(fields: &Fields<'_>, key: &str, value: Option<T>) -> Option<(T, 
 }
 
 /// The text of `lakegate.yaml`; none when there is no such file.
-fn read_project_file(root: &Path) -> Result<Option<String>, CliError> {
+fn read_project_file(root: &Path) -> Result<Option<Result<String, Problems>>, CliError> {
     match std::fs::read(root.join(PROJECT_FILE)) {
-        Ok(bytes) => Ok(Some(yaml::decode(PROJECT_FILE, &bytes)?)),
+        Ok(bytes) => Ok(Some(yaml::decode(PROJECT_FILE, &bytes))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(CliError::failed(
             format!("cannot read `{}`", root.join(PROJECT_FILE).display()),
@@ -244,10 +244,36 @@ impl Settings {
         flags: &SettingFlags,
         environment: Environment<'_>,
     ) -> Result<Option<Self>, CliError> {
-        let Some(text) = read_project_file(root)? else {
-            return Ok(None);
+        let mut problems = Problems::default();
+        let settings = Self::read_anyway(root, flags, environment, &mut problems)?;
+        Ok(problems.into_result(settings)?)
+    }
+
+    /// Reads the settings, with defaults where `lakegate.yaml` is wrong, so that the rest of the
+    /// project can be looked at.
+    pub(crate) fn read_anyway(
+        root: &Path,
+        flags: &SettingFlags,
+        environment: Environment<'_>,
+        problems: &mut Problems,
+    ) -> Result<Option<Self>, CliError> {
+        let file = match read_project_file(root)? {
+            None => return Ok(None),
+            Some(Ok(text)) => ProjectFile::read(&text),
+            Some(Err(found)) => Err(found),
         };
-        Self::resolve(root, &ProjectFile::read(&text)?, flags, environment).map(Some)
+        let mut file = file.unwrap_or_else(|found| {
+            problems.extend(found);
+            ProjectFile::default()
+        });
+        if let Some((text, span)) = &file.warehouse
+            && let Err(wanted) = folder_url(text, root)
+        {
+            let message = format!("`warehouse` must be {wanted}, found `{text}`");
+            problems.push(Problem::new(PROJECT_FILE, *span, message));
+            file.warehouse = None;
+        }
+        Self::resolve(root, &file, flags, environment).map(Some)
     }
 
     /// The settings of a folder that is no project, so that plain files can be looked at.
@@ -268,16 +294,9 @@ impl Settings {
         environment: Environment<'_>,
     ) -> Result<Self, CliError> {
         let here = absolute(Path::new("."))?;
-        let warehouse_of_file = match &file.warehouse {
-            Some((text, span)) => {
-                let url = folder_url(text, root).map_err(|wanted| {
-                    let message = format!("`warehouse` must be {wanted}, found `{text}`");
-                    Problems::from(Problem::new(PROJECT_FILE, *span, message))
-                })?;
-                Some((url, *span))
-            }
-            None => None,
-        };
+        let warehouse_of_file = file.warehouse.as_ref();
+        let warehouse_of_file =
+            warehouse_of_file.and_then(|(text, span)| Some((folder_url(text, root).ok()?, *span)));
         let warehouse_of_flag = match &flags.warehouse {
             Some(text) => {
                 let url = folder_url(text, &here).map_err(|wanted| {
@@ -510,12 +529,29 @@ mod tests {
             assert!(error.messages[0].text.contains(variable), "{error:?}");
             assert_eq!(error.exit_code, 2);
         }
+    }
+
+    #[test]
+    fn a_project_file_that_is_wrong_does_not_hide_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
         let text = "version: 1\nproject: p\nwarehouse: s3://bucket\n";
-        let error = settings(text, &SettingFlags::default(), &[]).unwrap_err();
+        std::fs::write(folder.path().join(PROJECT_FILE), text).unwrap();
+        let flags = SettingFlags::default();
+        let mut problems = Problems::default();
+        let read = Settings::read_anyway(folder.path(), &flags, &|_| None, &mut problems);
         assert!(
-            error.messages[0]
-                .text
-                .starts_with("lakegate.yaml:3:12: `warehouse` must be")
+            read.unwrap()
+                .unwrap()
+                .warehouse
+                .value
+                .path()
+                .ends_with("/warehouse/")
         );
+        let text = problems.to_string();
+        assert!(
+            text.starts_with("lakegate.yaml:3:12: `warehouse` must be"),
+            "{text}"
+        );
+        assert!(Settings::read(folder.path(), &flags, &|_| None).is_err());
     }
 }

@@ -8,9 +8,9 @@ use lakegate_etl::schema_file::SchemaFile;
 use lakegate_etl::{Lakegate, Pipeline, StageKind, validate_file};
 use lakegate_rules::Suite;
 use lakegate_rules::yaml::{self, Problem, Problems};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::commands::DONE;
+use crate::commands::{DONE, INVALID};
 use crate::context::Context;
 use crate::error::CliError;
 
@@ -26,7 +26,8 @@ pub(crate) struct Validate {
 
 impl Validate {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        let lakegate = context.open().await?;
+        let mut problems = Problems::default();
+        let lakegate = context.open_anyway(&mut problems).await?;
         let root = lakegate.root();
         let validates_all = self.pipelines.is_empty();
         let pipelines = if validates_all {
@@ -34,49 +35,52 @@ impl Validate {
         } else {
             self.pipelines
         };
-        let mut problems = Problems::default();
         for pipeline in &pipelines {
             problems.extend(Box::pin(validate_file(&lakegate, pipeline)).await?);
         }
-        let mut files = pipelines.len();
         if validates_all {
             let named = files_of_pipelines(&lakegate, &pipelines);
-            files += named.len();
-            files += validate_unnamed(root, &named, &mut problems)?;
+            validate_unnamed(root, &named, &mut problems)?;
         }
         deduplicate(&mut problems);
-        if !problems.is_empty() {
-            let count = problems.len();
-            let mut error = CliError::from(problems);
-            if count > 1
-                && let Some(last) = error.messages.last()
-            {
-                // The count stands at the end, where the eye is.
-                let summary = crate::error::Message {
-                    text: format!("{count} problems in the project"),
-                    causes: Vec::new(),
-                    hint: None,
-                };
-                debug_assert!(!last.text.is_empty());
-                error.messages.push(summary);
-            }
-            return Err(error);
-        }
-        if context.output.is_json() {
-            context
-                .output
-                .json(&json!({ "problems": [], "files": files }))?;
-        } else {
-            context.output.text(&format!(
-                "{} and all that they name are valid",
-                match pipelines.len() {
-                    1 => "1 pipeline".to_owned(),
-                    count => format!("{count} pipelines"),
-                }
-            ));
-        }
-        Ok(DONE)
+        report(context, &pipelines, &problems)
     }
+}
+
+/// Prints what was found. Returns the exit code.
+fn report(context: &Context, pipelines: &[String], problems: &Problems) -> Result<u8, CliError> {
+    let output = &context.output;
+    let code = if problems.is_empty() { DONE } else { INVALID };
+    if output.is_json() {
+        let problems: Vec<Value> = problems
+            .iter()
+            .map(|problem| {
+                json!({
+                    "file": problem.file,
+                    "line": problem.span.map(|span| span.line),
+                    "column": problem.span.map(|span| span.column),
+                    "message": problem.message,
+                    "hint": problem.hint,
+                })
+            })
+            .collect();
+        output.json(&json!({ "pipelines": pipelines, "problems": problems }))?;
+        return Ok(code);
+    }
+    if problems.is_empty() {
+        output.text(&match pipelines {
+            [] => "there is no pipeline in `pipelines/`; everything else is valid".to_owned(),
+            [pipeline] => format!("{pipeline} and all that it names are valid"),
+            all => format!("{} and all that they name are valid", all.join(", ")),
+        });
+        return Ok(code);
+    }
+    output.error(&CliError::from(problems.clone()));
+    output.note(&match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    });
+    Ok(code)
 }
 
 /// YAML files in a folder of the project, as paths relative to it, in order.
@@ -132,19 +136,17 @@ fn files_of_pipelines(lakegate: &Lakegate, pipelines: &[String]) -> BTreeSet<Str
     named
 }
 
-/// Reads rule and schema files that no pipeline names. Returns how many there are.
+/// Reads rule and schema files that no pipeline names.
 fn validate_unnamed(
     root: &Path,
     named: &BTreeSet<String>,
     problems: &mut Problems,
-) -> Result<usize, CliError> {
-    let mut count = 0;
+) -> Result<(), CliError> {
     for folder in ["checks", "schemas"] {
         for file in yaml_files(root, folder)? {
             if named.contains(&file) {
                 continue;
             }
-            count += 1;
             let found = match std::fs::read(root.join(&file)) {
                 Ok(bytes) => yaml::decode(&file, &bytes).and_then(|text| match folder {
                     "checks" => Suite::parse(&file, &text).map(|_| ()),
@@ -160,7 +162,7 @@ fn validate_unnamed(
             }
         }
     }
-    Ok(count)
+    Ok(())
 }
 
 /// Two pipelines that name one file report its problems once.

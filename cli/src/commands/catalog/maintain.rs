@@ -32,10 +32,6 @@ pub(super) struct Vacuum {
     /// Only say which files would go
     #[arg(long)]
     dry_run: bool,
-
-    /// Allow a retention below one hour: nobody writes or reads the table at this time
-    #[arg(long)]
-    allow_short_retention: bool,
 }
 
 /// Put small files together; rows do not change
@@ -73,13 +69,14 @@ pub(super) struct Restore {
 
 impl Vacuum {
     pub(super) async fn run(self, context: &Context, lakegate: &Lakegate) -> Result<u8, CliError> {
-        if self.retention < SHORTEST_SAFE_RETENTION && !self.dry_run && !self.allow_short_retention
-        {
-            return Err(CliError::new(format!(
-                "a retention of {} can take files away from a write that is going on",
-                humantime::format_duration(self.retention)
-            ))
-            .with_hint("keep an hour or more, or say `--allow-short-retention`"));
+        if self.retention < SHORTEST_SAFE_RETENTION && !self.dry_run {
+            context.output.warning(
+                &format!(
+                    "a retention of {} takes files away from a write or a query that is going on",
+                    humantime::format_duration(self.retention)
+                ),
+                None,
+            );
         }
         let vacuumed = lakegate
             .catalog
