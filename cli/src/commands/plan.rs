@@ -147,6 +147,10 @@ fn waits<'p>(
     ]
     .into_iter()
     .filter_map(|(wanted, words)| {
+        // The line of the stage names its one view already.
+        if wanted == Reason::View && !matches!(pipeline.stages[stage].kind, StageKind::Sql(_)) {
+            return None;
+        }
         let names: Vec<&str> = pipeline
             .graph
             .dependencies(stage)
