@@ -22,8 +22,9 @@ use crate::output::Output;
 /// Bytes of stack for each worker. Plans are walked recursively, deeper than the default of 2 MiB takes.
 const WORKER_STACK_BYTES: usize = 16 << 20;
 
-/// Exit code after Ctrl-C: 128 and the signal's number, as shells expect.
+/// Exit code after a signal that asks to stop: 128 and the signal's number, as shells expect.
 const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -51,11 +52,11 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
     let result = runtime.block_on(async {
         tokio::select! {
             result = command => result,
-            () = interrupted() => {
+            code = asked_to_stop() => {
                 abort.abort();
                 Ok(Err(CliError::new("interrupted")
                     .with_hint("what was published is complete, nothing else was; run it again to go on from there")
-                    .with_exit_code(INTERRUPTED)))
+                    .with_exit_code(code)))
             }
         }
     });
@@ -67,9 +68,34 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
     Ok(code)
 }
 
-/// Ends with the first Ctrl-C. Where the signal cannot be listened to, the system's own way applies.
+/// Ends with the first Ctrl-C or `SIGTERM`; returns the exit code for it. Where signals cannot be
+/// listened to, the system's own way applies.
+async fn asked_to_stop() -> u8 {
+    tokio::select! {
+        () = interrupted() => INTERRUPTED,
+        () = terminated() => TERMINATED,
+    }
+}
+
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => {
+            signal.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending().await
 }

@@ -209,7 +209,14 @@ fn a_result_that_cannot_be_printed_is_an_error() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_stops_with_the_exit_code_that_shells_expect() {
+fn signals_stop_with_the_exit_code_that_shells_expect() {
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        stop_with(signal, code);
+    }
+}
+
+#[cfg(unix)]
+fn stop_with(signal: &str, code: i32) {
     use std::io::Read;
 
     let project = Project::of(&[]);
@@ -224,14 +231,14 @@ fn ctrl_c_stops_with_the_exit_code_that_shells_expect() {
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0; 6]).unwrap();
     let interrupted = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
+        .args([signal, &child.id().to_string()])
         .status()
         .unwrap();
     assert!(interrupted.success());
     let drained = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
     let ended: Ran = child.wait_with_output().unwrap().into();
     drained.join().unwrap().unwrap();
-    assert_eq!(ended.code, Some(130));
+    assert_eq!(ended.code, Some(code));
     assert!(
         ended.stderr.starts_with("error: interrupted\nhint: "),
         "{}",
