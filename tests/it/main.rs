@@ -3,6 +3,7 @@
 //! `python3 tests/run.py` builds the binary, prepares the readers and runs this.
 
 mod command_line;
+mod bad_input;
 mod concurrency;
 mod demo;
 mod faults;
