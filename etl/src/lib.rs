@@ -18,6 +18,8 @@ mod report;
 mod run;
 pub mod schema_file;
 pub mod scratch;
+#[cfg(test)]
+mod test_support;
 pub mod typing;
 mod validate;
 

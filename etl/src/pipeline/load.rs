@@ -16,7 +16,7 @@ use crate::extract::ExtractSpec;
 use crate::graph::Graph;
 use crate::params;
 use crate::schema_file::SchemaFile;
-use crate::typing::{OnError, TypingSpec};
+use crate::typing::TypingSpec;
 
 /// Version of the format that this program reads.
 const FORMAT_VERSION: i64 = 1;
@@ -265,23 +265,7 @@ impl Loader<'_> {
     }
 
     fn type_stage(&mut self, node: &Node) -> Option<TypeStage> {
-        let known = ["view", "schema", "on_error"];
-        let fields = Fields::new(node, "a type stage", &known, &mut self.problems);
-        fields.require(&["view", "schema"], &mut self.problems);
-        let choices = [
-            ("fail", OnError::Fail),
-            ("null", OnError::Null),
-            ("quarantine", OnError::Quarantine),
-        ];
-        let spec = TypingSpec {
-            view: fields.string("view", &mut self.problems)?,
-            view_span: fields.span("view"),
-            schema: fields.string("schema", &mut self.problems)?,
-            schema_span: fields.span("schema"),
-            on_error: fields
-                .choice("on_error", &choices, &mut self.problems)
-                .unwrap_or_default(),
-        };
+        let spec = TypingSpec::parse(node, &mut self.problems)?;
         let schema = self.schema_file(&spec.schema, spec.schema_span)?;
         Some(TypeStage { spec, schema })
     }
