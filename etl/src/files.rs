@@ -91,7 +91,7 @@ impl FileOptions {
 }
 
 /// One file to read: a file on disk, or a member of an archive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceFile {
     /// Where it is on disk.
     path: PathBuf,
@@ -103,7 +103,7 @@ pub struct SourceFile {
     modified: Option<SystemTime>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Packing {
     Plain,
     Gz,

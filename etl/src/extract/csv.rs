@@ -28,7 +28,7 @@
 //!
 //! Headers of several files have the same names; their order may differ, and the first file's order is the view's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::sync::Arc;
 
@@ -135,9 +135,10 @@ impl CsvReader {
             .iter()
             .filter(|column| !found.contains_key(column.as_str()))
             .collect();
+        let wanted: HashSet<&String> = self.columns.iter().collect();
         let surplus: Vec<&String> = header
             .iter()
-            .filter(|column| !self.columns.contains(column))
+            .filter(|column| !wanted.contains(column))
             .collect();
         if missing.is_empty() && surplus.is_empty() {
             return Ok(self
@@ -240,6 +241,7 @@ fn read_header(
     }
     let line = records.line();
     let mut header: Vec<String> = Vec::with_capacity(records.len());
+    let mut positions: HashMap<String, usize> = HashMap::with_capacity(records.len());
     for field in 0..records.len() {
         let bytes = records.field(field);
         let column = std::str::from_utf8(bytes).map_err(|error| {
@@ -254,7 +256,7 @@ fn read_header(
             ))
             .with_hint("name it in the header, or set `header: false` and `columns`, and cut the header off"));
         }
-        if let Some(first) = header.iter().position(|other| other == column) {
+        if let Some(first) = positions.insert(column.to_owned(), field) {
             return Err(InputError::invalid(format!(
                 "{name}:{line}: columns {} and {} are both named `{column}`",
                 first + 1,

@@ -2,6 +2,7 @@
 //!
 //! One format is one file beside this one, and one arm in each function here.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -187,11 +188,12 @@ impl ExtractSpec {
                 format,
             } => {
                 let mut found: Vec<SourceFile> = Vec::new();
+                let mut seen: HashSet<SourceFile> = HashSet::new();
                 for path in paths {
                     let text = path.resolve(parameters)?;
                     let files = files::find(root, &text, options);
                     for file in files.map_err(|error| error.at(path.span))? {
-                        if !found.contains(&file) {
+                        if seen.insert(file.clone()) {
                             found.push(file);
                         }
                     }

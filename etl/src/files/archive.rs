@@ -11,8 +11,8 @@ use zip::result::ZipError;
 use super::{FileOptions, Packing, SourceFile, limits};
 use crate::input_error::InputError;
 
-/// Most members of an archive: a directory beyond it is an attack, or not a delivery.
-const MOST_MEMBERS: usize = 100_000;
+/// Most members of an archive: its directory is read once for each of them.
+const MOST_MEMBERS: usize = 10_000;
 
 pub(super) fn open(file: File, name: &str) -> Result<ZipArchive<BufReader<File>>, InputError> {
     ZipArchive::new(BufReader::new(file)).map_err(|error| self::error(name, error))

@@ -144,9 +144,10 @@ fn damaged_files_are_refused_by_name() {
     project.write("cut.gz", cut(gz(&long)));
     project.write("cut.zst", cut(zst(&long)));
     project.write("cut.zip", cut(zip(&[("a.csv", &long)])));
-    project.write("not.gz", "a,b\n1,2\n");
-    project.write("not.zst", "a,b\n1,2\n");
-    project.write("not.zip", "a,b\n1,2\n");
+    let plain = "a,b\n1,2\n".repeat(100);
+    for path in ["not.gz", "not.zst", "not.zip"] {
+        project.write(path, &plain);
+    }
     let mut flipped = zip(&[("a.csv", &long)]);
     flipped[1000] ^= 0xff;
     project.write("flipped.zip", flipped);

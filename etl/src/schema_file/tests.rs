@@ -39,7 +39,7 @@ columns:
         "s.yaml:5:27: `formats` does not apply to type `int`",
         "s.yaml:7:38: the format `yyyy-MM-dd` does not hold a whole date",
         "s.yaml:8:43: the format `%Y-%m-%d` does not hold a date and a time of day",
-        "s.yaml:8:68: `time_zone` must be `UTC` or an offset such as `+01:00`, found `Europe/Berlin`",
+        "s.yaml:8:67: `time_zone` must be `UTC` or an offset such as `+01:00`, found `Europe/Berlin`",
         "s.yaml:9:22: `type` must be `decimal(digits, digits behind the point)`",
         "s.yaml:10:38: `min` 3 is above `max` 2",
         "s.yaml:11:5: `x` is both true and false",

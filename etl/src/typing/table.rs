@@ -58,36 +58,35 @@ impl Typing {
         let plan = source.plan(session).await.map_err(input_error)?;
         let context = session.task_ctx();
         let partitions = plan.output_partitioning().partition_count();
-        let (sender, mut receiver) = mpsc::channel::<TypedBatch>(partitions.max(1));
+        let (sender, mut receiver) = mpsc::channel(partitions.max(1));
         let mut tasks = JoinSet::new();
         for partition in 0..partitions {
             let input = plan.execute(partition, Arc::clone(&context));
             let input = input.map_err(input_error)?;
-            let mut batcher = source.batcher();
-            let sender = sender.clone();
-            tasks.spawn(async move {
-                let mut input = input;
-                while let Some(batch) = input.try_next().await? {
-                    if sender.send(batcher.next(&batch)?).await.is_err() {
-                        break;
-                    }
-                }
-                Ok::<_, DataFusionError>((partition, batcher.counts))
-            });
+            tasks.spawn(type_partition(
+                partition,
+                input,
+                source.batcher(),
+                sender.clone(),
+            ));
         }
         drop(sender);
-        while let Some(batch) = receiver.recv().await {
-            good.write(batch.good).await?;
-            if let (Some(writer), Some(rows)) = (bad.as_deref_mut(), batch.bad) {
-                writer.write(rows).await?;
+        let counter = TypingCounter::default();
+        while let Some(step) = receiver.recv().await {
+            match step.map_err(input_error)? {
+                Step::Batch(batch) => {
+                    good.write(batch.good).await?;
+                    if let (Some(writer), Some(rows)) = (bad.as_deref_mut(), batch.bad) {
+                        writer.write(rows).await?;
+                    }
+                }
+                Step::End(partition, counts) => {
+                    counter.set(partition, &self.column_names(), counts);
+                }
             }
         }
-        let counter = TypingCounter::default();
         while let Some(finished) = tasks.join_next().await {
-            let finished =
-                finished.map_err(|error| InputError::failed("typing was stopped", error))?;
-            let (partition, counts) = finished.map_err(input_error)?;
-            counter.set(partition, &self.column_names(), counts);
+            finished.map_err(|error| InputError::failed("typing was stopped", error))?;
         }
         Ok(counter.total())
     }
@@ -95,6 +94,37 @@ impl Typing {
     fn column_names(&self) -> Vec<&str> {
         let columns = self.schema.columns.iter();
         columns.map(|column| column.name.as_str()).collect()
+    }
+}
+
+/// What a partition has to say.
+enum Step {
+    Batch(TypedBatch),
+    End(usize, TypingCounts),
+}
+
+/// Types one partition, until its end, its first error, or nobody listens.
+async fn type_partition(
+    partition: usize,
+    mut input: SendableRecordBatchStream,
+    mut batcher: Batcher,
+    sender: mpsc::Sender<DataFusionResult<Step>>,
+) {
+    loop {
+        let step = match input.try_next().await {
+            Ok(Some(batch)) => batcher.next(&batch).map(Step::Batch),
+            Ok(None) => {
+                let end = Step::End(partition, std::mem::take(&mut batcher.counts));
+                // Nobody listens when another partition failed: then these counts do not matter.
+                drop(sender.send(Ok(end)).await);
+                return;
+            }
+            Err(error) => Err(error),
+        };
+        let is_last = step.is_err();
+        if sender.send(step).await.is_err() || is_last {
+            return;
+        }
     }
 }
 

@@ -51,10 +51,15 @@ fn nothing_is_null_and_quoted_nothing_is_empty() {
 fn columns_are_in_the_order_of_the_first_file_or_of_the_option() {
     let project = Project::with("1.csv", "a,b\n1,2\n");
     project.write("2.csv", "b,a\n4,3\n");
-    let read = project.rows("{ format: csv, path: '*.csv' }").unwrap();
+    let sorted = |yaml: &str| {
+        let mut read = project.rows(yaml).unwrap();
+        read.sort();
+        read
+    };
+    let read = sorted("{ format: csv, path: '*.csv' }");
     assert_eq!(read, rows(&[["1", "2"], ["3", "4"]]));
-    let read = project.rows("{ format: csv, path: '*.csv', columns: [b, a] }");
-    assert_eq!(read.unwrap(), rows(&[["2", "1"], ["4", "3"]]));
+    let read = sorted("{ format: csv, path: '*.csv', columns: [b, a] }");
+    assert_eq!(read, rows(&[["2", "1"], ["4", "3"]]));
 }
 
 #[test]
