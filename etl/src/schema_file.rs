@@ -129,10 +129,10 @@ impl SchemaFile {
             trims: fields.bool("trim", &mut problems).unwrap_or(false),
         };
         let nodes = fields.list("columns", &mut problems).unwrap_or_default();
-        if let (Some(list), true) = (fields.get("columns"), nodes.is_empty()) {
-            if list.as_list().is_some() {
-                problems.push(list.problem("`columns` is empty"));
-            }
+        if let Some(list) = fields.get("columns")
+            && list.as_list().is_some_and(<[Node]>::is_empty)
+        {
+            problems.push(list.problem("`columns` is empty"));
         }
         let mut columns: Vec<Column> = Vec::with_capacity(nodes.len());
         for node in nodes {

@@ -11,7 +11,7 @@ pub(super) fn decode(text: &str, encoding: BinaryEncoding) -> Result<Vec<u8>, Re
 }
 
 fn hex(text: &[u8]) -> Option<Vec<u8>> {
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -22,7 +22,7 @@ fn hex(text: &[u8]) -> Option<Vec<u8>> {
 
 /// RFC 4648 section 4, with or without the padding.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let is_padded = text.len() % 4 == 0;
+    let is_padded = text.len().is_multiple_of(4);
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     if padding > 2 || (padding > 0 && !is_padded) {
         return None;
