@@ -15,7 +15,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 use url::Url;
 
-use crate::{CatalogError, TableEntry, TableName, TableSnapshot};
+use crate::{CatalogError, TableEntry, TableFormat, TableName, TableSnapshot, parquet_folder};
 
 /// Newest snapshots by table.
 #[derive(Debug, Default)]
@@ -213,7 +213,7 @@ pub(crate) fn log_store(entry: &TableEntry) -> Result<LogStoreRef, CatalogError>
 }
 
 /// Deltalake makes the folder of a local table that it opens: a table that was deleted must not come back empty.
-fn missing_folder(entry: &TableEntry) -> Result<(), CatalogError> {
+pub(crate) fn missing_folder(entry: &TableEntry) -> Result<(), CatalogError> {
     if let Ok(path) = entry.location.to_file_path()
         && !path.is_dir()
     {
@@ -274,7 +274,19 @@ pub(crate) async fn recognise(entry: TableEntry) -> Result<TableEntry, CatalogEr
     if is_delta {
         return Ok(entry);
     }
-    Err(gone(&entry, "a Delta log in"))
+    if parquet_folder::exists(&entry).await? {
+        return Ok(TableEntry {
+            format: TableFormat::Parquet,
+            ..entry
+        });
+    }
+    Err(CatalogError::NotFound {
+        what: format!(
+            "table `{}`: a Delta log or Parquet files in {}",
+            entry.name, entry.location
+        ),
+        hint: Some("give the folder of a Delta table, or of Parquet files".to_owned()),
+    })
 }
 
 /// Deletes a table's folder.

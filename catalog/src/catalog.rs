@@ -13,7 +13,10 @@ use crate::history;
 use crate::live_state::LiveState;
 use crate::registries::embedded::EmbeddedRegistry;
 use crate::snapshot::folder;
-use crate::{CatalogError, Judge, Registry, TableEntry, TableFormat, TableName, TableSnapshot};
+use crate::{
+    CatalogError, Judge, Registry, TableEntry, TableFormat, TableName, TableSnapshot,
+    parquet_folder,
+};
 
 /// Where a catalog lives.
 #[derive(Debug, Clone)]
@@ -164,6 +167,9 @@ impl Catalog {
         at: At,
     ) -> Result<Arc<TableSnapshot>, CatalogError> {
         let entry = self.entry(name).await?;
+        if entry.format == TableFormat::Parquet {
+            return parquet_folder::snapshot(&entry, at).await;
+        }
         match at {
             At::Latest => self.cache.latest(&entry).await,
             At::Version(version) => history::at_version(&self.cache, &entry, version).await,
@@ -178,6 +184,9 @@ impl Catalog {
         limit: Option<usize>,
     ) -> Result<Vec<CommitRecord>, CatalogError> {
         let entry = self.entry(name).await?;
+        if entry.format == TableFormat::Parquet {
+            parquet_folder::snapshot(&entry, At::Version(0)).await?;
+        }
         history::commits(&entry, limit).await
     }
 

@@ -23,6 +23,7 @@ mod history;
 mod live_state;
 mod maintenance;
 mod name;
+mod parquet_folder;
 mod provider;
 mod registries;
 mod registry;

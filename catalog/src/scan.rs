@@ -325,11 +325,15 @@ impl TableProvider for LakeScan {
         _input: Arc<dyn ExecutionPlan>,
         _insert_op: InsertOp,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        not_impl_err!(
-            "INSERT INTO `{}`: a table is written by a publish stage of a pipeline, so that its rules are checked",
-            self.snapshot.called()
-        )
+        refuse_insert(&self.snapshot.called())
     }
+}
+
+/// An INSERT past the gate must not be: deltalake's own commits without the rules.
+fn refuse_insert<T>(table: &str) -> DataFusionResult<T> {
+    not_impl_err!(
+        "INSERT INTO `{table}`: a table is written by a publish stage of a pipeline, so that its rules are checked"
+    )
 }
 
 /// Whether an expression can be computed from a row alone.
@@ -370,6 +374,7 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
     }
 }
 
+pub(crate) mod deltalake;
 mod float_bounds;
 #[cfg(test)]
 mod pruning_tests;

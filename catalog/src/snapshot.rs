@@ -11,6 +11,7 @@ use deltalake::table::state::DeltaTableState;
 use url::Url;
 
 use crate::scan::LakeScan;
+use crate::scan::deltalake::DeltalakeScan;
 use crate::stats::FileStatistics;
 use crate::{CatalogError, TableName};
 
@@ -267,16 +268,13 @@ impl Reader {
         state: &DeltaTableState,
         called: &str,
     ) -> Result<Self, CatalogError> {
-        let config =
-            deltalake::delta_datafusion::DeltaScanConfig::new().with_wrap_partition_values(false);
         let provider =
-            deltalake::delta_datafusion::DeltaScanNext::new(state.snapshot().clone(), config)
-                .map_err(|error| {
-                    CatalogError::failed(
-                        format!("cannot read table `{called}`, which has {why}"),
-                        error,
-                    )
-                })?;
+            DeltalakeScan::new(called.to_owned(), &snapshot.location, state).map_err(|error| {
+                CatalogError::failed(
+                    format!("cannot read table `{called}`, which has {why}"),
+                    error,
+                )
+            })?;
         Ok(Self::Deltalake {
             why,
             provider: Arc::new(provider),

@@ -286,3 +286,67 @@ async fn insert_is_refused_by_name() {
     let message = result.unwrap_err().to_string();
     assert!(message.contains("INSERT INTO `s.t`"), "{message}");
 }
+
+/// Commits a deletion vector to a table of one file, as another tool would. The vector holds rows 3, 4, 7, 11, 18
+/// and 29; it is one of the Delta kernel's own examples.
+fn commit_deletion_vector(folder: &std::path::Path) {
+    let log = folder.join("_delta_log");
+    let first = std::fs::read_to_string(log.join("00000000000000000000.json")).unwrap();
+    let mut add = first
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find_map(|mut action| action.get_mut("add").map(serde_json::Value::take))
+        .unwrap();
+    let remove =
+        serde_json::json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
+    add["deletionVector"] = serde_json::json!({
+        "storageType": "i", "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
+        "sizeInBytes": 44, "cardinality": 6
+    });
+    let protocol = serde_json::json!({"minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]});
+    let actions = [("protocol", protocol), ("remove", remove), ("add", add)];
+    let lines = actions.map(|(name, action)| serde_json::json!({name: action}).to_string());
+    std::fs::write(log.join("00000000000000000001.json"), lines.join("\n")).unwrap();
+}
+
+#[tokio::test]
+async fn deleted_rows_of_a_deletion_vector_stay_deleted() {
+    let fixture = Fixture::new().await;
+    let numbers: Vec<_> = (0..30).map(Some).collect();
+    let version = fixture
+        .append("s.t", &[], rows(vec![("a", ints(&numbers))]))
+        .await;
+    assert_eq!(version, 0);
+    commit_deletion_vector(&fixture.location("s.t").to_file_path().unwrap());
+    let snapshot = fixture.snapshot("s.t").await;
+    assert_eq!(snapshot.version, 1);
+    assert_eq!(
+        snapshot.row_count(),
+        None,
+        "numRecords counts deleted rows too"
+    );
+    let sql = "SELECT count(*), sum(a), count(*) FILTER (WHERE a IN (3, 29)) FROM t";
+    let answer = query(snapshot.scan().unwrap(), sql).await;
+    assert_eq!(cells(&answer), [["24", "363", "0"]]);
+    // The version before has no vector.
+    let name = "s.t".parse().unwrap();
+    let before = fixture
+        .catalog
+        .snapshot(&name, crate::At::Version(0))
+        .await
+        .unwrap();
+    assert_eq!(before.row_count(), Some(30));
+    // A candidate over such a table must not be read as if nothing were deleted.
+    let candidate = Arc::new(crate::TableSnapshot {
+        files: before.files.clone(),
+        ..(*snapshot).clone()
+    });
+    let error = candidate.scan().unwrap_err().to_string();
+    assert!(
+        error.contains("`s.t`") && error.contains("deletion vectors"),
+        "{error}"
+    );
+    let text = format!("{:?}", snapshot.scan().unwrap());
+    assert!(text.contains("DeltalakeScan"), "{text}");
+}
