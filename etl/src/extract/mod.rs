@@ -394,3 +394,5 @@ async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::documented_yaml;

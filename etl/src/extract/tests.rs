@@ -134,3 +134,61 @@ fn the_flights_example_types_without_a_fault() {
         assert_eq!(counter.total().bad_rows, 0);
     }
 }
+
+/// The YAML in the documentation at the top of a file.
+pub(crate) fn documented_yaml(source: &str) -> String {
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    let lines: Vec<&str> = lines
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    let yaml = lines.iter().skip_while(|line| **line != "```yaml").skip(1);
+    let yaml: Vec<&str> = yaml.take_while(|line| **line != "```").copied().collect();
+    yaml.join("\n")
+}
+
+#[test]
+fn each_format_is_a_file_whose_documented_example_has_every_key() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/extract");
+    let not_formats = ["mod.rs", "settings.rs", "tests.rs", "text_table.rs"];
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".rs") && !not_formats.contains(&name.as_str()))
+        .collect();
+    files.sort();
+    let mut formats: Vec<String> = super::FORMATS
+        .iter()
+        .map(|(name, _)| format!("{name}.rs"))
+        .collect();
+    formats.sort();
+    assert_eq!(
+        files, formats,
+        "a format is one file and one name in `FORMATS`"
+    );
+    let own_keys = |file: &str| match file {
+        "csv.rs" => [super::settings::PACKING_KEYS, super::csv::options::KEYS].concat(),
+        "json_lines.rs" => super::json_lines::KEYS.to_vec(),
+        "delta.rs" => vec!["table", "version"],
+        _ => Vec::new(),
+    };
+    for file in files {
+        let source = std::fs::read_to_string(folder.join(&file)).unwrap();
+        let example = documented_yaml(&source);
+        let node = lakegate_rules::yaml::parse(&file, &example).unwrap();
+        let extract = &node.as_map().unwrap()[0];
+        assert_eq!(extract.key, "extract", "{file}");
+        let mut problems = lakegate_rules::yaml::Problems::default();
+        let spec = super::ExtractSpec::parse(&extract.value, &mut problems);
+        assert!(problems.is_empty() && spec.is_some(), "{problems}");
+        let shown: Vec<&str> = extract
+            .value
+            .as_map()
+            .unwrap()
+            .iter()
+            .map(|entry| entry.key.as_str())
+            .collect();
+        for key in own_keys(&file) {
+            assert!(shown.contains(&key), "{file}: the example lacks `{key}`");
+        }
+    }
+}

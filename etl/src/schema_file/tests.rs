@@ -87,3 +87,17 @@ fn a_file_without_columns_is_refused() {
         ["s.yaml:1:1: the schema file needs the key `columns`"]
     );
 }
+
+#[test]
+fn the_documented_example_is_read_and_has_every_key() {
+    let example = crate::extract::documented_yaml(include_str!("../schema_file.rs"));
+    let schema =
+        SchemaFile::parse("s.yaml", &example).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(schema.columns.len(), 8);
+    for key in COLUMN_KEYS.iter().filter(|key| **key != "description") {
+        assert!(
+            example.contains(&format!("{key}:")),
+            "the example lacks `{key}`"
+        );
+    }
+}
