@@ -142,7 +142,10 @@ impl Catalog {
     /// Forgets a table; with `purge` its folder is deleted too.
     pub async fn drop_table(&self, name: &TableName, purge: bool) -> Result<(), CatalogError> {
         let entry = self.entry(name).await?;
-        if purge && !entry.location.as_str().starts_with(self.warehouse.as_str()) {
+        let path = entry.location.path().strip_prefix(self.warehouse.path());
+        let is_within = entry.location.as_str().starts_with(self.warehouse.as_str())
+            && path.is_some_and(|path| !path.is_empty());
+        if purge && !is_within {
             return Err(CatalogError::invalid(
                 format!(
                     "table `{name}` is not in the warehouse, but at {}",
@@ -150,6 +153,21 @@ impl Catalog {
                 ),
                 "drop it without purging, and delete the folder yourself".to_owned(),
             ));
+        }
+        if purge {
+            let entries = self.registry.list().await?;
+            let inside = entries.iter().find(|other| {
+                other.name != *name && other.location.as_str().starts_with(entry.location.as_str())
+            });
+            if let Some(inside) = inside {
+                return Err(CatalogError::invalid(
+                    format!(
+                        "the folder of table `{name}` holds table `{}` too",
+                        inside.name
+                    ),
+                    "drop it without purging, and delete its own files yourself".to_owned(),
+                ));
+            }
         }
         self.registry.remove(name).await?;
         self.known().remove(name);
@@ -273,3 +291,6 @@ impl Catalog {
 
 /// Letters by which a name may differ from one that is meant.
 const MAX_DISTANCE: usize = 3;
+
+#[cfg(test)]
+mod tests;

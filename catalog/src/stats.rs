@@ -476,3 +476,6 @@ fn timestamp_micros(text: &str) -> Option<i64> {
 pub(crate) fn project(schema: &Schema, columns: &[usize]) -> Result<SchemaRef, DataFusionError> {
     Ok(Arc::new(schema.project(columns)?))
 }
+
+#[cfg(test)]
+mod tests;
