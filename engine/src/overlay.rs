@@ -12,6 +12,9 @@ use crate::session::DEFAULT_SCHEMA;
 type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
 
 /// The tables of a catalog, and before them those of one session.
+///
+/// Names are looked up without regard to case, as the catalog does: a quoted `"Flights"` must not reach the table behind
+/// the one that shadows it.
 #[derive(Debug)]
 pub(crate) struct OverlayCatalog {
     inner: Arc<dyn CatalogProvider>,
@@ -27,6 +30,8 @@ impl OverlayCatalog {
         let mut tables: BTreeMap<String, Tables> = BTreeMap::new();
         tables.entry(DEFAULT_SCHEMA.to_owned()).or_default();
         for (schema, table, provider) in overlays {
+            let schema = schema.to_ascii_lowercase();
+            let table = table.to_ascii_lowercase();
             tables.entry(schema).or_default().insert(table, provider);
         }
         let schemas = tables
@@ -51,7 +56,7 @@ impl CatalogProvider for OverlayCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
-        match self.schemas.get(name) {
+        match self.schemas.get(&name.to_ascii_lowercase()) {
             Some(overlay) => Some(Arc::clone(overlay) as Arc<dyn SchemaProvider>),
             None => self.inner.schema(name),
         }
@@ -68,7 +73,7 @@ struct OverlaySchema {
 impl OverlaySchema {
     fn overlay(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let tables = self.tables.read().map_err(poisoned)?;
-        Ok(tables.get(name).map(Arc::clone))
+        Ok(tables.get(&name.to_ascii_lowercase()).map(Arc::clone))
     }
 }
 
@@ -105,11 +110,13 @@ impl SchemaProvider for OverlaySchema {
         name: String,
         table: Arc<dyn TableProvider>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        Ok(self.tables.write().map_err(poisoned)?.insert(name, table))
+        let mut tables = self.tables.write().map_err(poisoned)?;
+        Ok(tables.insert(name.to_ascii_lowercase(), table))
     }
 
     fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        Ok(self.tables.write().map_err(poisoned)?.remove(name))
+        let mut tables = self.tables.write().map_err(poisoned)?;
+        Ok(tables.remove(&name.to_ascii_lowercase()))
     }
 
     fn table_exist(&self, name: &str) -> bool {
@@ -118,5 +125,28 @@ impl SchemaProvider for OverlaySchema {
                 .inner
                 .as_ref()
                 .is_some_and(|inner| inner.table_exist(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Schema;
+    use datafusion::catalog::MemoryCatalogProvider;
+    use datafusion::datasource::empty::EmptyTable;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn quoted_name_in_other_case_does_not_go_around_an_overlay() {
+        let table = Arc::new(EmptyTable::new(Arc::new(Schema::empty())));
+        let overlay = (
+            "silver".to_owned(),
+            "flights".to_owned(),
+            table as Arc<dyn TableProvider>,
+        );
+        let catalog = OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay]);
+        let schema = catalog.schema("Silver").unwrap();
+        assert!(schema.table("Flights").await.unwrap().is_some());
+        assert!(schema.table("other").await.unwrap().is_none());
     }
 }

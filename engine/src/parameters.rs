@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, TimezoneInfo, Value, ValueWithSpan, Visitor, VisitorMut,
+    CastKind, DataType, Expr, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use crate::error::nearest;
 use crate::statement::{place_of, visit, visit_mut};
@@ -68,6 +70,32 @@ fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
         used.place,
         hint,
     )
+}
+
+/// Binds parameters in a SQL expression, and gives it back as SQL.
+///
+/// # Errors
+/// When the text is not one expression, or uses a parameter without a value.
+pub fn bind_expression(sql: &str, parameters: &Parameters) -> Result<String, EngineError> {
+    let mut expression = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect)
+        .build()
+        .and_then(|mut parser| parser.parse_into_expr())
+        .map_err(EngineError::from_planning)?
+        .expr;
+    let mut found = Found(Vec::new());
+    if let ControlFlow::Break(error) = Visit::visit(&expression, &mut found) {
+        return Err(error);
+    }
+    for used in &found.0 {
+        if !parameters.contains_key(&used.name) {
+            return Err(unknown(used, parameters));
+        }
+    }
+    match VisitMut::visit(&mut expression, &mut Bind(parameters)) {
+        ControlFlow::Continue(()) => Ok(expression.to_string()),
+        ControlFlow::Break(error) => Err(error),
+    }
 }
 
 struct Found(Vec<ParameterUse>);
@@ -224,6 +252,17 @@ mod tests {
                 column: 18
             })
         );
+    }
+
+    #[test]
+    fn expression_is_bound_as_a_whole() {
+        let parameters = Parameters::from([("m".to_owned(), ScalarValue::from("a' OR 1=1 --"))]);
+        assert_eq!(
+            bind_expression("x = :m AND y > 1", &parameters).unwrap(),
+            "x = 'a'' OR 1=1 --' AND y > 1"
+        );
+        assert!(bind_expression("x = 1; DROP TABLE a", &parameters).is_err());
+        assert!(bind_expression("x = :n", &parameters).is_err());
     }
 
     #[test]

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use lakegate_catalog::{At, TableName};
+use lakegate_catalog::{At, CatalogError, TableName};
 
 use crate::parameters::{self, Parameters};
-use crate::{Engine, EngineError, Statement};
+use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
 #[derive(Debug, Clone, Default)]
@@ -125,9 +126,11 @@ impl Engine {
                 .map(|(name, provider)| (name.schema, name.table, provider)),
         );
         let session = self.session_over(names);
+        if statement.lists_tables() {
+            self.catalog().list().await?;
+        }
         for table in statement.tables().iter().filter(|t| !t.only_at_version) {
-            self.expect_table(&session, &table.name, table.place)
-                .await?;
+            expect_table(&session, table).await?;
         }
 
         let mut bound = statement.inner.clone();
@@ -146,28 +149,27 @@ impl Engine {
         })?;
         Ok(Planned { session, plan })
     }
+}
 
-    /// Says which table is missing, with the nearest name, which DataFusion would not.
-    async fn expect_table(
-        &self,
-        session: &SessionContext,
-        name: &TableName,
-        place: Option<crate::Place>,
-    ) -> Result<(), EngineError> {
-        let reference = format!("\"{}\".\"{}\"", name.schema, name.table);
-        let exists = session
-            .table_exist(reference.as_str())
-            .map_err(EngineError::from_planning)?;
-        if exists {
-            return Ok(());
-        }
-        match self.catalog().entry(name).await {
-            Ok(_) => Ok(()),
-            Err(error @ lakegate_catalog::CatalogError::NotFound { .. }) => Err(
-                EngineError::invalid(error.to_string(), place, error.hint().map(str::to_owned)),
-            ),
-            Err(error) => Err(error.into()),
-        }
+/// Says which table is missing and where, with the nearest name.
+async fn expect_table(session: &SessionContext, table: &TableUse) -> Result<(), EngineError> {
+    let name = &table.name;
+    let reference = TableReference::partial(name.schema.as_str(), name.table.as_str());
+    let Err(error) = session.table_provider(reference).await else {
+        return Ok(());
+    };
+    match EngineError::from_planning(error) {
+        EngineError::Catalog(error @ CatalogError::NotFound { .. }) => Err(EngineError::invalid(
+            error.to_string(),
+            table.place,
+            error.hint().map(str::to_owned),
+        )),
+        EngineError::Invalid { hint, .. } => Err(EngineError::invalid(
+            format!("table `{name}` does not exist"),
+            table.place,
+            hint,
+        )),
+        other => Err(other),
     }
 }
 

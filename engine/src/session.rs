@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, MemoryCatalogProvider, TableProvider};
+use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use lakegate_catalog::{Catalog, TableName};
+use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 
 use crate::EngineError;
 use crate::overlay::OverlayCatalog;
@@ -116,7 +116,8 @@ impl Engine {
         &self,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
     ) -> SessionContext {
-        let catalog = OverlayCatalog::new(catalog_provider(&self.catalog), overlays);
+        let pinned = PinnedCatalog::new(Arc::clone(&self.catalog));
+        let catalog = OverlayCatalog::new(Arc::new(pinned), overlays);
         let state = SessionStateBuilder::new()
             .with_config(self.config.clone())
             .with_runtime_env(Arc::clone(&self.runtime))
@@ -126,11 +127,6 @@ impl Engine {
         context.register_catalog(CATALOG, Arc::new(catalog));
         context
     }
-}
-
-/// The catalog's tables as DataFusion looks them up, each pinned at the version that is first seen.
-fn catalog_provider(_catalog: &Arc<Catalog>) -> Arc<dyn CatalogProvider> {
-    Arc::new(MemoryCatalogProvider::new())
 }
 
 fn session_config(target_partitions: Option<usize>) -> SessionConfig {

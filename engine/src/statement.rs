@@ -94,6 +94,14 @@ impl Statement {
         &self.parameters
     }
 
+    /// Whether the statement asks which tables there are.
+    pub(crate) fn lists_tables(&self) -> bool {
+        resolve_table_references(&self.inner, true).is_ok_and(|(references, _)| {
+            let mut schemas = references.iter().filter_map(TableReference::schema);
+            schemas.any(|schema| schema == INFORMATION_SCHEMA)
+        })
+    }
+
     /// Whether the statement is a query: it gives rows, and does nothing else.
     pub fn is_query(&self) -> bool {
         matches!(&self.inner, DfStatement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)))

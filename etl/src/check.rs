@@ -1,32 +1,165 @@
 //! Judges a file or a published table, outside of any pipeline.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use lakegate_catalog::TableName;
-use lakegate_rules::{Report, Suite};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::file_format::options::{
+    CsvReadOptions, JsonReadOptions, ParquetReadOptions,
+};
+use datafusion::prelude::DataFrame;
+use lakegate_catalog::{At, CatalogError, TableName};
+use lakegate_rules::{Report, Suite, Waiver};
 
-use crate::{EtlError, Lakegate};
+use crate::judge::{Judged, previous_of};
+use crate::{EtlError, Lakegate, records};
 
-/// Judges a data file by a rule file.
+/// Judges a data file by a rule file. Its ending says what it is: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl` or `.ndjson`.
+///
+/// The types of a text file's columns are inferred from its first rows; a `type` stage of a pipeline declares them.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file is not there or cannot be read.
 pub async fn check_file(
-    _lakegate: &Lakegate,
-    _path: &Path,
-    _suite: &Suite,
+    lakegate: &Lakegate,
+    path: &Path,
+    suite: &Suite,
 ) -> Result<Report, EtlError> {
-    Err(EtlError::Bug("checking is not built".into()))
+    let rows = open(lakegate, path).await?;
+    let name = match &suite.table {
+        Some(name) => name.parse()?,
+        None => TableName {
+            schema: lakegate_catalog::DEFAULT_SCHEMA.to_owned(),
+            table: "file".to_owned(),
+        },
+    };
+    let judged = Judged {
+        name,
+        added: Some(Arc::clone(&rows)),
+        rows,
+        previous: None,
+        now: lakegate.now(),
+    };
+    let mut report = lakegate.judge().report(suite, judged, Vec::new()).await;
+    report.table = path.display().to_string();
+    Ok(report)
 }
 
 /// Judges the newest version of a table, by a rule file or else by the rules that are attached to it.
 ///
+/// The waivers of the table hold here too. The verdicts are kept in `lakegate.check_results`.
+///
 /// # Errors
 /// When there is no such table, or when it has no rules and none are given.
 pub async fn check_table(
-    _lakegate: &Lakegate,
-    _name: &TableName,
-    _suite: Option<Suite>,
+    lakegate: &Lakegate,
+    name: &TableName,
+    suite: Option<Suite>,
 ) -> Result<Report, EtlError> {
-    Err(EtlError::Bug("checking is not built".into()))
+    let catalog = &lakegate.catalog;
+    let snapshot = catalog.snapshot(name, At::Latest).await?;
+    let suite = match suite {
+        Some(suite) => suite,
+        None => attached(lakegate, name).await?,
+    };
+    let before = snapshot.version - 1;
+    let previous = match before {
+        0.. => catalog.snapshot(name, At::Version(before)).await.ok(),
+        _ => None,
+    };
+    let now = lakegate.now();
+    let judged = Judged {
+        name: name.clone(),
+        rows: snapshot.scan()?,
+        added: None,
+        previous: previous.as_deref().and_then(previous_of),
+        now,
+    };
+    let mut report = lakegate.judge().report(&suite, judged, Vec::new()).await;
+    report.apply_waivers(&waivers(lakegate, name).await?, now);
+    records::record_report(lakegate, &report, snapshot.version).await?;
+    Ok(report)
+}
+
+async fn attached(lakegate: &Lakegate, name: &TableName) -> Result<Suite, EtlError> {
+    match lakegate.catalog.attached_rules(name).await {
+        Ok(Some(rules)) => Ok(Suite::parse(&rules.file, &rules.text)?),
+        // Tables of other formats have no commits, and so no attached rules.
+        Ok(None) | Err(CatalogError::Invalid { .. }) => Err(EtlError::request(
+            format!("table `{name}` has no rules"),
+            "name a rule file with `--rules FILE`, or attach one with `lakegate apply`".to_owned(),
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn waivers(lakegate: &Lakegate, name: &TableName) -> Result<Vec<Waiver>, EtlError> {
+    let values = match lakegate.catalog.waivers(name).await {
+        Ok(values) => values,
+        Err(CatalogError::Invalid { .. }) => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
+    let read = |value| {
+        serde_json::from_value(value).map_err(|error| {
+            EtlError::failed(format!("a waiver of `{name}` cannot be read"), error)
+        })
+    };
+    values.into_iter().map(read).collect()
+}
+
+/// The rows of a data file.
+async fn open(lakegate: &Lakegate, path: &Path) -> Result<Arc<dyn TableProvider>, EtlError> {
+    let shown = path.display();
+    let metadata = tokio::fs::metadata(path)
+        .await
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                EtlError::request(format!("file `{shown}` does not exist"), None)
+            }
+            _ => EtlError::failed(format!("cannot read `{shown}`"), error),
+        })?;
+    if metadata.is_dir() {
+        return Err(EtlError::request(
+            format!("`{shown}` is a folder"),
+            "name one file, or a table of the catalog".to_owned(),
+        ));
+    }
+    if metadata.len() == 0 {
+        return Err(EtlError::request(format!("file `{shown}` is empty"), None));
+    }
+    let ending = path
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .unwrap_or_default();
+    let ending = ending.to_ascii_lowercase();
+    let dotted = format!(".{ending}");
+    let session = lakegate.engine.session();
+    let text = path.to_str().ok_or_else(|| {
+        EtlError::request(format!("the name of the file `{shown}` is not UTF-8"), None)
+    })?;
+    let file = match ending.as_str() {
+        "parquet" => {
+            let options = ParquetReadOptions::default().file_extension(&dotted);
+            session.read_parquet(text, options).await
+        }
+        "csv" | "tsv" => {
+            let delimiter = if ending == "tsv" { b'\t' } else { b',' };
+            let options = CsvReadOptions::new()
+                .delimiter(delimiter)
+                .file_extension(&dotted);
+            session.read_csv(text, options).await
+        }
+        "json" | "jsonl" | "ndjson" => {
+            let options = JsonReadOptions::default().file_extension(&dotted);
+            session.read_json(text, options).await
+        }
+        _ => {
+            return Err(EtlError::request(
+                format!("`{shown}` is of no known format"),
+                "the ending says the format: csv, tsv, parquet, json, jsonl or ndjson".to_owned(),
+            ));
+        }
+    };
+    file.map(DataFrame::into_view)
+        .map_err(EtlError::from_datafusion)
 }

@@ -12,7 +12,7 @@ use lakegate_catalog::TableName;
 use lakegate_rules::yaml::{Problem, Problems, Span, nearest_hint};
 
 use crate::EtlError;
-use crate::pipeline::{Stage, StageKind};
+use crate::pipeline::{BrokenStage, Stage, StageKind};
 
 /// The schema of views and of tables without one.
 const DEFAULT_SCHEMA: &str = "default";
@@ -50,7 +50,7 @@ impl Graph {
     pub(crate) fn infer(
         file: &str,
         stages: &[Stage],
-        broken: &[String],
+        broken: &[BrokenStage],
         problems: &mut Problems,
     ) -> Self {
         let mut inference = Inference {
@@ -233,7 +233,7 @@ fn cycle_problem(file: &str, stages: &[Stage], cycle: &[usize]) -> Problem {
 struct Inference<'a> {
     file: &'a str,
     stages: &'a [Stage],
-    broken: &'a [String],
+    broken: &'a [BrokenStage],
     nodes: Vec<Node>,
     problems: &'a mut Problems,
 }
@@ -241,6 +241,10 @@ struct Inference<'a> {
 impl Inference<'_> {
     /// Views that stages read by name.
     fn read_views(&mut self) {
+        let broken = self.broken;
+        for (view, span) in broken.iter().filter_map(|stage| stage.view.as_ref()) {
+            self.expect_view(view, *span);
+        }
         for (index, stage) in self.stages.iter().enumerate() {
             let named = match &stage.kind {
                 StageKind::Type(stage) => Some((&stage.spec.view, stage.spec.view_span)),
@@ -326,7 +330,11 @@ impl Inference<'_> {
     }
 
     fn expect_view(&mut self, name: &str, span: Span) -> Option<usize> {
-        if self.broken.iter().any(|broken| broken == name) {
+        if self
+            .broken
+            .iter()
+            .any(|broken| broken.name.as_deref() == Some(name))
+        {
             return None;
         }
         match self.stages.iter().position(|stage| stage.name == name) {
@@ -340,7 +348,7 @@ impl Inference<'_> {
             None => {
                 let views = self.stages.iter().filter(|stage| stage.kind.is_view());
                 let mut known: Vec<&str> = views.map(|stage| stage.name.as_str()).collect();
-                known.extend(self.broken.iter().map(String::as_str));
+                known.extend(self.broken.iter().filter_map(|stage| stage.name.as_deref()));
                 let hint = nearest_hint(name, &known);
                 self.problem(span, format!("unknown view `{name}`"), hint);
                 None

@@ -4,18 +4,38 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use lakegate_catalog::{Candidate, Judge, JudgeError, Ruling};
+use chrono::{DateTime, Utc};
+use datafusion::catalog::TableProvider;
+use lakegate_catalog::{Candidate, Judge, JudgeError, RulesText, Ruling, TableName, TableSnapshot};
 use lakegate_engine::Engine;
-use lakegate_rules::Suite;
+use lakegate_rules::{CheckResult, Gate, Previous, Report, Subject, Suite, Verdict, Waiver};
+use serde_json::{Value, json};
+
+/// Checks that a message names; the others are counted.
+const NAMED_CHECKS: usize = 5;
+
+/// Suites that are kept parsed.
+const KEPT_SUITES: usize = 256;
 
 /// Judges candidates with the rules that are attached to their table.
 ///
-/// It runs its queries as the system, in a session in which the table's name means the candidate.
+/// It runs its queries as the system, in a session in which the table's name means the candidate. Other tables are
+/// read at their newest version.
 #[derive(Debug)]
 pub struct RulesJudge {
     engine: Arc<Engine>,
     sample_rows: usize,
     suites: Mutex<HashMap<String, Arc<Suite>>>,
+}
+
+/// Rows to judge, by the name that the rules know them by.
+#[derive(Debug, Clone)]
+pub(crate) struct Judged {
+    pub(crate) name: TableName,
+    pub(crate) rows: Arc<dyn TableProvider>,
+    pub(crate) added: Option<Arc<dyn TableProvider>>,
+    pub(crate) previous: Option<Previous>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl RulesJudge {
@@ -27,12 +47,89 @@ impl RulesJudge {
             suites: Mutex::default(),
         }
     }
-}
 
-impl RulesJudge {
-    async fn rule(&self, _candidate: Candidate) -> Result<Ruling, JudgeError> {
-        let _ = (&self.engine, self.sample_rows, &self.suites);
-        Err(JudgeError("rules are not built".into()))
+    /// Judges rows, which the rules see under their name.
+    pub(crate) async fn report(
+        &self,
+        suite: &Suite,
+        judged: Judged,
+        others: Vec<(TableName, Arc<dyn TableProvider>)>,
+    ) -> Report {
+        let mut overlays = others;
+        overlays.push((judged.name.clone(), Arc::clone(&judged.rows)));
+        let subject = Subject {
+            session: self.engine.session_with(overlays),
+            table: judged.name.to_string(),
+            candidate: judged.rows,
+            added: judged.added,
+            previous: judged.previous,
+            now: judged.now,
+            sample_rows: self.sample_rows,
+        };
+        lakegate_rules::judge(suite, &subject).await
+    }
+
+    async fn rule(&self, candidate: Candidate) -> Result<Ruling, JudgeError> {
+        let suite = self.suite(&candidate.rules)?;
+        let name = match &candidate.name {
+            Some(name) => name.clone(),
+            None => name_in_rules(&suite, &candidate)?,
+        };
+        let previous = candidate.base.as_deref().and_then(previous_of);
+        let judged = Judged {
+            name: name.clone(),
+            rows: scan(&candidate.candidate)?,
+            added: candidate.added.clone(),
+            previous,
+            now: candidate.commit_time,
+        };
+        let mut report = self.report(&suite, judged, Vec::new()).await;
+        report.apply_waivers(&waivers(&candidate.waivers)?, candidate.commit_time);
+
+        let mut verdict = verdict_name(report.verdict());
+        let mut accept = !report.blocks();
+        if !accept
+            && suite.gate == Gate::NoWorse
+            && let Some(base) = &candidate.base
+        {
+            let judged = Judged {
+                name,
+                rows: scan(base)?,
+                added: None,
+                previous: None,
+                now: candidate.commit_time,
+            };
+            let before = self.report(&suite, judged, Vec::new()).await;
+            if report.is_no_worse_than(&before) {
+                accept = true;
+                verdict = "no_worse";
+            }
+        }
+        Ok(Ruling {
+            accept,
+            summary: summary(&report, verdict, &candidate),
+            message: failures(&report),
+            report: serde_json::to_value(&report).map_err(|e| JudgeError(e.to_string()))?,
+        })
+    }
+
+    /// The rules, parsed once for each text.
+    fn suite(&self, rules: &RulesText) -> Result<Arc<Suite>, JudgeError> {
+        let poisoned = |_| JudgeError("internal error: a thread died while it read rules".into());
+        if let Some(known) = self.suites.lock().map_err(poisoned)?.get(&rules.sha256) {
+            return Ok(Arc::clone(known));
+        }
+        let suite = Suite::parse(&rules.file, &rules.text).map_err(|problems| {
+            JudgeError(format!("the attached rules cannot be read: {problems}"))
+        })?;
+        let suite = Arc::new(suite);
+        let poisoned = |_| JudgeError("internal error: a thread died while it read rules".into());
+        let mut suites = self.suites.lock().map_err(poisoned)?;
+        if suites.len() >= KEPT_SUITES {
+            suites.clear();
+        }
+        suites.insert(rules.sha256.clone(), Arc::clone(&suite));
+        Ok(suite)
     }
 }
 
@@ -41,4 +138,119 @@ impl Judge for RulesJudge {
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError> {
         self.rule(candidate).await
     }
+}
+
+/// What is known of a published version as the baseline of the next one.
+pub(crate) fn previous_of(base: &TableSnapshot) -> Option<Previous> {
+    Some(Previous {
+        version: base.version,
+        row_count: base.row_count()?,
+    })
+}
+
+/// The checks that block, for people: `carrier/not_null: 97.1%, wanted at least 99%; ...`.
+pub(crate) fn failures(report: &Report) -> String {
+    let blocking: Vec<&CheckResult> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict >= Verdict::Fail)
+        .collect();
+    let mut parts: Vec<String> = blocking
+        .iter()
+        .take(NAMED_CHECKS)
+        .map(|c| failure(c))
+        .collect();
+    if blocking.len() > NAMED_CHECKS {
+        parts.push(format!("and {} more", blocking.len() - NAMED_CHECKS));
+    }
+    parts.join("; ")
+}
+
+fn failure(check: &CheckResult) -> String {
+    match (&check.verdict, &check.message) {
+        (Verdict::Error, Some(message)) => {
+            format!("`{}` could not be evaluated: {message}", check.id)
+        }
+        (Verdict::Error, None) => format!("`{}` could not be evaluated", check.id),
+        _ => format!(
+            "`{}`: {}, wanted {}",
+            check.id, check.observed, check.expected
+        ),
+    }
+}
+
+fn scan(snapshot: &Arc<TableSnapshot>) -> Result<Arc<dyn TableProvider>, JudgeError> {
+    snapshot
+        .scan()
+        .map_err(|error| JudgeError(error.to_string()))
+}
+
+/// A table that is not in the catalog is judged under the name that its rules give it.
+fn name_in_rules(suite: &Suite, candidate: &Candidate) -> Result<TableName, JudgeError> {
+    let name = suite.table.as_deref().unwrap_or("candidate");
+    name.parse().map_err(|error| {
+        JudgeError(format!(
+            "the rules of {} name a table that cannot be: {error}",
+            candidate.location
+        ))
+    })
+}
+
+fn waivers(values: &[Value]) -> Result<Vec<Waiver>, JudgeError> {
+    let read = |value: &Value| {
+        serde_json::from_value(value.clone())
+            .map_err(|error| JudgeError(format!("a waiver of the table cannot be read: {error}")))
+    };
+    values.iter().map(read).collect()
+}
+
+fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Warn => "warn",
+        Verdict::Waived => "waived",
+        Verdict::Fail => "fail",
+        Verdict::Error => "error",
+    }
+}
+
+/// What the commit says about its verdict.
+fn summary(report: &Report, verdict: &str, candidate: &Candidate) -> Value {
+    let ids = |wanted: Verdict| -> Vec<&str> {
+        let with = report.checks.iter().filter(|check| check.verdict == wanted);
+        with.map(|check| check.id.as_str()).collect()
+    };
+    let mut summary = json!({
+        "verdict": verdict,
+        "checks": report.checks.len(),
+        "warned": ids(Verdict::Warn),
+        "rules_sha256": candidate.rules.sha256,
+    });
+    let waived: Vec<Value> = report
+        .checks
+        .iter()
+        .filter_map(|check| check.waiver.as_ref())
+        .map(|waiver| {
+            json!({
+                "check": waiver.check,
+                "until": waiver.until,
+                "reason": waiver.reason,
+                "by": waiver.by,
+            })
+        })
+        .collect();
+    if let Some(fields) = summary.as_object_mut() {
+        if !waived.is_empty() {
+            fields.insert("waived".to_owned(), Value::Array(waived));
+        }
+        if verdict == "no_worse" {
+            let mut failed = ids(Verdict::Fail);
+            failed.extend(ids(Verdict::Error));
+            fields.insert("failed".to_owned(), json!(failed));
+        }
+        if let Some(run) = &candidate.run {
+            fields.insert("run".to_owned(), json!(run));
+        }
+    }
+    summary
 }

@@ -62,7 +62,7 @@ impl LakegateOptions {
 }
 
 /// A project that is open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Lakegate {
     /// Its tables.
     pub catalog: Arc<Catalog>,

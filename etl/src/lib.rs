@@ -3,7 +3,17 @@
 //! [`Pipeline::load`] reads a pipeline file, [`validate`] plans it without reading data, [`run`] runs it over an open
 //! project ([`Lakegate`]) and says what happened in a [`RunReport`].
 
+/// A point at which the fault tests stop the process. Nothing without the feature `failpoints`.
+macro_rules! failpoint {
+    ($name:literal) => {
+        fail::fail_point!($name, |_| std::process::abort())
+    };
+}
+pub(crate) use failpoint;
+
+mod batch;
 mod check;
+mod check_stage;
 mod error;
 pub mod events;
 pub mod extract;
@@ -14,12 +24,18 @@ mod judge;
 mod lakegate;
 mod params;
 pub mod pipeline;
+mod publish;
+mod quarantine;
+mod records;
 mod report;
 mod run;
 pub mod schema_file;
 pub mod scratch;
 #[cfg(test)]
 mod test_support;
+#[cfg(test)]
+mod tests;
+mod transform;
 pub mod typing;
 mod validate;
 

@@ -25,6 +25,7 @@ mod sql_text;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lakegate_catalog::TableName;
 use lakegate_engine::Statement;
 use lakegate_rules::Suite;
 use lakegate_rules::yaml::{Problems, Span};
@@ -152,10 +153,23 @@ impl StageKind {
 pub struct Reading {
     /// What could be read; stages that are broken are left out of it. None when the file is not YAML at all.
     pub pipeline: Option<Pipeline>,
-    /// Names of stages that are broken.
-    pub broken: Vec<String>,
+    /// What is known of the stages that are broken.
+    pub broken: Vec<BrokenStage>,
     /// What is wrong.
     pub problems: Problems,
+}
+
+/// A stage that could not be read. What is known of it keeps one mistake from being reported many times.
+#[derive(Debug, Clone, Default)]
+pub struct BrokenStage {
+    /// Its name.
+    pub name: Option<String>,
+    /// The view that it names, and where.
+    pub view: Option<(String, Span)>,
+    /// The table that it publishes to.
+    pub table: Option<TableName>,
+    /// Names of the columns that its view would have.
+    pub columns: Option<Vec<String>>,
 }
 
 impl Pipeline {

@@ -65,6 +65,8 @@ pub struct StageReport {
     pub error: Option<String>,
     /// The way out.
     pub hint: Option<String>,
+    /// When it began to work; none when it did not.
+    pub started_at: Option<DateTime<Utc>>,
     /// The exit code of its error.
     pub exit_code: u8,
     /// Time from its start to its end.

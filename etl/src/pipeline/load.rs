@@ -9,7 +9,8 @@ use lakegate_rules::Suite;
 use lakegate_rules::yaml::{self, Entry, Fields, Node, Problem, Problems, Span, nearest_hint};
 
 use super::{
-    CheckStage, Pipeline, PublishStage, Reading, SqlStage, SqlText, Stage, StageKind, TypeStage,
+    BrokenStage, CheckStage, Pipeline, PublishStage, Reading, SqlStage, SqlText, Stage, StageKind,
+    TypeStage,
 };
 use crate::EtlError;
 use crate::extract::ExtractSpec;
@@ -150,7 +151,7 @@ impl Loader<'_> {
         let parameters = params::read(&fields, &mut problems);
 
         let mut stages: Vec<Stage> = Vec::new();
-        let mut broken: Vec<String> = Vec::new();
+        let mut broken: Vec<BrokenStage> = Vec::new();
         self.problems = problems;
         if let Some(nodes) = fields.list("stages", &mut self.problems) {
             if nodes.is_empty() {
@@ -163,8 +164,8 @@ impl Loader<'_> {
                     stage.map(|stage| stage.span)
                 };
                 match self.stage(node, text, known) {
-                    Ok(stage) => stages.push(stage),
-                    Err(name) => broken.extend(name),
+                    Some(stage) => stages.push(stage),
+                    None => broken.push(self.broken_stage(node)),
                 }
             }
         }
@@ -185,13 +186,13 @@ impl Loader<'_> {
         }
     }
 
-    /// A stage; the name of a broken one when it has a name.
+    /// A stage; none when it is broken.
     fn stage(
         &mut self,
         node: &Node,
         yaml_text: &str,
         known: impl Fn(&str) -> Option<Span>,
-    ) -> Result<Stage, Option<String>> {
+    ) -> Option<Stage> {
         let keys: Vec<&str> = ["name"].iter().chain(STAGE_KINDS).copied().collect();
         let fields = Fields::new(node, "a stage", &keys, &mut self.problems);
         fields.require(&["name"], &mut self.problems);
@@ -203,7 +204,7 @@ impl Loader<'_> {
                 let message = format!("a second stage is named `{name}`");
                 let hint = format!("the first one is at line {}", first.line);
                 self.problem(span, message, Some(hint));
-                return Err(None);
+                return None;
             }
         }
         let kinds: Vec<&Entry> = fields
@@ -224,13 +225,13 @@ impl Loader<'_> {
                         Some(hint),
                     );
                 }
-                return Err(name);
+                return None;
             }
             [_, second, ..] => {
                 let message = format!("stage `{called}` has more than one kind");
                 let hint = "make it two stages".to_owned();
                 self.problem(second.key_span, message, Some(hint));
-                return Err(name);
+                return None;
             }
         };
         let before = self.problems.len();
@@ -244,12 +245,43 @@ impl Loader<'_> {
                 .publish_stage(&entry.value)
                 .map(|stage| StageKind::Publish(Box::new(stage))),
         };
-        match (name, kind) {
-            (Some(name), Some(kind)) if self.problems.len() == before => {
-                Ok(Stage { name, span, kind })
-            }
-            (name, _) => Err(name),
+        let is_sound = self.problems.len() == before;
+        let (name, kind) = (name?, kind?);
+        is_sound.then_some(Stage { name, span, kind })
+    }
+
+    /// What can be known of a stage that cannot be read.
+    fn broken_stage(&self, node: &Node) -> BrokenStage {
+        let entries = node.as_map().unwrap_or_default();
+        let text = |entries: &[Entry], key: &str| {
+            let entry = entries.iter().find(|entry| entry.key == key)?;
+            let scalar = entry.value.as_scalar()?;
+            Some((scalar.text.clone(), entry.value.span))
+        };
+        let settings = entries
+            .iter()
+            .filter(|entry| STAGE_KINDS.contains(&entry.key.as_str()))
+            .find_map(|entry| entry.value.as_map())
+            .unwrap_or_default();
+        let columns = text(settings, "schema").and_then(|(file, _)| self.schema_columns(&file));
+        BrokenStage {
+            name: text(entries, "name").map(|(name, _)| name),
+            view: text(settings, "view"),
+            table: text(settings, "table").and_then(|(name, _)| name.parse().ok()),
+            columns,
         }
+    }
+
+    /// The columns that a schema file names, however wrong the rest of it is.
+    fn schema_columns(&self, file: &str) -> Option<Vec<String>> {
+        let text = std::fs::read_to_string(self.root.join(file)).ok()?;
+        let node = yaml::parse(file, &text).ok()?;
+        let columns = node.as_map()?.iter().find(|entry| entry.key == "columns")?;
+        let names = columns.value.as_list()?.iter().map(|column| {
+            let name = column.as_map()?.iter().find(|entry| entry.key == "name")?;
+            Some(name.value.as_scalar()?.text.clone())
+        });
+        names.collect()
     }
 
     fn expect_stage_name(&mut self, name: &str, span: Span) {
@@ -265,9 +297,15 @@ impl Loader<'_> {
     }
 
     fn type_stage(&mut self, node: &Node) -> Option<TypeStage> {
-        let spec = TypingSpec::parse(node, &mut self.problems)?;
-        let schema = self.schema_file(&spec.schema, spec.schema_span)?;
-        Some(TypeStage { spec, schema })
+        let spec = TypingSpec::parse(node, &mut self.problems);
+        // The schema file is read also when the stage is broken, so that its problems are reported at the same time.
+        let named = node.as_map()?.iter().find(|entry| entry.key == "schema")?;
+        let file = named.value.as_scalar()?.text.clone();
+        let schema = self.schema_file(&file, named.value.span);
+        Some(TypeStage {
+            spec: spec?,
+            schema: schema?,
+        })
     }
 
     fn sql_stage(&mut self, node: &Node, yaml_text: &str) -> Option<SqlStage> {

@@ -1,0 +1,131 @@
+//! What makes two batches the same: the content that went in, and the definition of the stages that it went through.
+//!
+//! The rules of the table are not part of it: other rules over the same rows are attached without writing the rows again.
+
+use std::collections::BTreeMap;
+
+use lakegate_catalog::{Batch, TableName};
+use sha2::{Digest, Sha256};
+
+use crate::pipeline::{PublishMode, PublishStage};
+
+/// Version of the way in which identities are made.
+const SCHEME: &str = "lakegate batch 1";
+
+/// Collects what makes a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Identity {
+    /// One entry a stage, so that the order of stages in the file does not matter.
+    stages: BTreeMap<String, Vec<(&'static str, String)>>,
+}
+
+impl Identity {
+    /// Says something about a stage.
+    pub(crate) fn add(&mut self, stage: &str, what: &'static str, value: impl Into<String>) {
+        let facts = self.stages.entry(stage.to_owned()).or_default();
+        facts.push((what, value.into()));
+    }
+
+    /// Says how a publish writes.
+    pub(crate) fn add_publish(&mut self, stage: &str, publish: &PublishStage) {
+        self.add(stage, "table", publish.table.to_string());
+        self.add(stage, "mode", publish.mode.name());
+        match &publish.mode {
+            PublishMode::Append | PublishMode::Overwrite => {}
+            PublishMode::ReplaceWhere { predicate, .. } => {
+                self.add(stage, "replace_where", predicate);
+            }
+            PublishMode::Merge(merge) => {
+                self.add(stage, "key", merge.key.join("\n"));
+                for (what, condition) in [
+                    ("update_when", &merge.update_when),
+                    ("insert_when", &merge.insert_when),
+                    ("delete_when", &merge.delete_when),
+                ] {
+                    if let Some((sql, _)) = condition {
+                        self.add(stage, what, sql);
+                    }
+                }
+            }
+            PublishMode::Scd2(scd2) => {
+                self.add(stage, "key", scd2.key.join("\n"));
+                self.add(stage, "track", scd2.track.join("\n"));
+                if let Some((column, _)) = &scd2.effective_at {
+                    self.add(stage, "effective_at", column);
+                }
+            }
+        }
+    }
+
+    /// The identity as the catalog takes it.
+    pub(crate) fn batch(&self, pipeline: &str, stage: &str) -> Batch {
+        let mut hash = Sha256::new();
+        let mut field = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text.as_bytes());
+        };
+        field(SCHEME);
+        for (stage, facts) in &self.stages {
+            field(stage);
+            for (what, value) in facts {
+                field(what);
+                field(value);
+            }
+        }
+        let id = hash
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        Batch {
+            writer: format!("{pipeline}/{stage}"),
+            id,
+        }
+    }
+}
+
+/// The table beside a table that takes the rows which row-level checks reject.
+pub(crate) fn quarantine_of(table: &TableName) -> TableName {
+    beside(table, "quarantine")
+}
+
+/// The table beside a table that takes the rows which do not type, as the text that they were.
+pub(crate) fn untyped_of(table: &TableName) -> TableName {
+    beside(table, "quarantine_untyped")
+}
+
+fn beside(table: &TableName, what: &str) -> TableName {
+    TableName {
+        schema: table.schema.clone(),
+        table: format!("{}__{what}", table.table),
+    }
+}
+
+/// SHA-256 of a text, in hexadecimal.
+pub(crate) fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identity_does_not_depend_on_the_order_of_stages_and_depends_on_everything_else() {
+        let of = |facts: &[(&str, &'static str, &str)]| {
+            let mut identity = Identity::default();
+            for (stage, what, value) in facts {
+                identity.add(stage, what, *value);
+            }
+            identity.batch("p", "s").id
+        };
+        let one = of(&[("a", "digest", "1"), ("b", "sql", "SELECT 1")]);
+        assert_eq!(one, of(&[("b", "sql", "SELECT 1"), ("a", "digest", "1")]));
+        assert_ne!(one, of(&[("a", "digest", "2"), ("b", "sql", "SELECT 1")]));
+        assert_ne!(one, of(&[("a", "digest", "1"), ("b", "sql", "SELECT 2")]));
+        assert_ne!(of(&[("a", "x", "bc")]), of(&[("a", "xb", "c")]));
+    }
+}

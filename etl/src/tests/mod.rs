@@ -1,0 +1,112 @@
+//! Whole pipelines over projects in temporary folders.
+
+mod graph;
+mod publish;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::arrow::util::display::array_value_to_string;
+use futures::TryStreamExt;
+use lakegate_engine::QueryOptions;
+
+use crate::{
+    EtlError, Lakegate, LakegateOptions, Outcome, Pipeline, RunOptions, RunReport, Silent, run,
+};
+
+#[expect(clippy::disallowed_methods, reason = "tests use the real clock")]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+/// A project in a temporary folder.
+pub(crate) struct Project {
+    folder: tempfile::TempDir,
+    lakegate: Lakegate,
+}
+
+impl Project {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = LakegateOptions::new(folder.path(), now).unwrap();
+        let lakegate = Lakegate::open(options).await.unwrap();
+        Self { folder, lakegate }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Writes a file of the project. A line of a text may begin with as many spaces as the first one does.
+    pub(crate) fn write(&self, file: &str, text: &str) -> &Self {
+        let path = self.root().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    pub(crate) fn load(&self) -> Result<Pipeline, EtlError> {
+        Pipeline::load(self.root(), "p")
+    }
+
+    pub(crate) async fn try_run(&self, options: RunOptions) -> Result<RunReport, EtlError> {
+        let pipeline = self.load()?;
+        let report = run(&self.lakegate, &pipeline, options, Arc::new(Silent)).await?;
+        assert_eq!(report.warnings, Vec::<String>::new());
+        Ok(report)
+    }
+
+    pub(crate) async fn run(&self) -> RunReport {
+        self.try_run(RunOptions::default()).await.unwrap()
+    }
+
+    pub(crate) async fn run_with(&self, name: &str, value: &str) -> RunReport {
+        let parameters = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        let options = RunOptions {
+            parameters,
+            ..RunOptions::default()
+        };
+        self.try_run(options).await.unwrap()
+    }
+
+    /// The rows of a query, one text a row.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<String> {
+        let result = self
+            .lakegate
+            .engine
+            .query(sql, QueryOptions::default())
+            .await
+            .unwrap();
+        let batches: Vec<_> = result.stream.try_collect().await.unwrap();
+        let mut rows = Vec::new();
+        for batch in &batches {
+            for row in 0..batch.num_rows() {
+                let values = batch.columns().iter();
+                let values: Vec<_> = values
+                    .map(|c| array_value_to_string(c, row).unwrap())
+                    .collect();
+                rows.push(values.join(","));
+            }
+        }
+        rows
+    }
+}
+
+/// How each stage of a run ended.
+pub(crate) fn outcomes(report: &RunReport) -> Vec<(String, Outcome)> {
+    report
+        .stages
+        .iter()
+        .map(|s| (s.name.clone(), s.outcome))
+        .collect()
+}
+
+/// How a stage ended; shows its error when it did not end as it should.
+#[track_caller]
+pub(crate) fn expect(report: &RunReport, stage: &str, outcome: Outcome) {
+    let stage = report.stage(stage).unwrap();
+    assert_eq!(stage.outcome, outcome, "{stage:#?}");
+}

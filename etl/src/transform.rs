@@ -1,0 +1,438 @@
+//! Views: what extract, type and sql stages give.
+//!
+//! A view that is read once streams from its source to its reader. One that is read more often is kept on disk while
+//! the run lasts, so that a check, a quarantine and a publish see the same rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::{DataFrame, SessionContext};
+use futures::StreamExt;
+use lakegate_catalog::{At, TableName, TableSnapshot};
+use lakegate_engine::{EngineError, QueryOptions};
+
+use crate::EtlError;
+use crate::events::RunEvent;
+use crate::extract::{ExtractSpec, ResolvedExtract};
+use crate::pipeline::{SqlStage, StageKind, TypeStage};
+use crate::run::{Draft, Output, Runner, Stop, View};
+use crate::scratch::Spooled;
+use crate::typing::{OnError, Typing, TypingCounter, TypingCounts};
+
+/// How often a stage tells its rows.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Values that a warning about typing names.
+const NAMED_VALUES: usize = 3;
+
+/// An extract whose files are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Extract {
+    pub(crate) source: ResolvedExtract,
+    /// Identity of the content.
+    pub(crate) digest: String,
+}
+
+/// The versions at which a stage reads tables.
+pub(crate) type Pins = BTreeMap<TableName, Arc<TableSnapshot>>;
+
+impl Runner {
+    /// An extract's files and their content's identity, once a run.
+    pub(crate) async fn extract(
+        self: &Arc<Self>,
+        index: usize,
+        spec: &ExtractSpec,
+    ) -> Result<&Extract, Stop> {
+        let cell = self.extracts.get(index);
+        let cell = cell.ok_or_else(|| EtlError::Bug("an extract is not in the pipeline".into()))?;
+        self.demand_all(self.pipeline.graph.publishes(index))
+            .await?;
+        let extract = cell.get_or_try_init(|| async {
+            let spec = spec.clone();
+            let root = self.pipeline.root.clone();
+            let texts = self.values.texts.clone();
+            let resolve = move || spec.resolve(&root, &|name| texts.get(name).cloned());
+            let source = tokio::task::spawn_blocking(resolve)
+                .await
+                .map_err(|error| {
+                    EtlError::failed("looking for input files was stopped", error)
+                })??;
+            let digest = source.digest(&self.lakegate.catalog).await?;
+            Ok::<_, EtlError>(Extract { source, digest })
+        });
+        Ok(extract.await?)
+    }
+
+    /// The versions at which a sql stage reads tables, after the publishes that it waits for.
+    pub(crate) async fn pins(
+        self: &Arc<Self>,
+        index: usize,
+        sql: &SqlStage,
+    ) -> Result<&Pins, Stop> {
+        let cell = self.pins.get(index);
+        let cell =
+            cell.ok_or_else(|| EtlError::Bug("a sql stage is not in the pipeline".into()))?;
+        self.demand_all(self.pipeline.graph.publishes(index))
+            .await?;
+        let pins = cell.get_or_try_init(|| async {
+            let views = self.view_names(index);
+            let mut pins = Pins::new();
+            for table in sql.statement.tables() {
+                if table.only_at_version || views.contains(&table.name) {
+                    continue;
+                }
+                let snapshot = self
+                    .lakegate
+                    .catalog
+                    .snapshot(&table.name, At::Latest)
+                    .await;
+                let snapshot = snapshot.map_err(|error| {
+                    let hint = error.hint().map(str::to_owned);
+                    let file = &self.pipeline.file;
+                    let problem = sql.text.problem(table.place, error.to_string(), hint, file);
+                    match error {
+                        lakegate_catalog::CatalogError::NotFound { .. } => {
+                            EtlError::Invalid(problem.into())
+                        }
+                        other => other.into(),
+                    }
+                })?;
+                pins.insert(table.name.clone(), snapshot);
+            }
+            Ok::<_, EtlError>(pins)
+        });
+        Ok(pins.await?)
+    }
+
+    fn view_names(&self, index: usize) -> BTreeSet<TableName> {
+        let views = self.pipeline.graph.views(index);
+        let stages = views
+            .iter()
+            .filter_map(|view| self.pipeline.stages.get(*view));
+        stages.map(|stage| view_name(&stage.name)).collect()
+    }
+
+    /// The view of a stage, once it is there.
+    pub(crate) async fn view(self: &Arc<Self>, index: usize) -> Result<View, Stop> {
+        match self.demand(index).await? {
+            Output::View(view) => Ok(view),
+            Output::Passed | Output::Published => {
+                Err(EtlError::Bug("a stage that is read has no rows".into()).into())
+            }
+        }
+    }
+
+    /// The view that a stage names by `view:`.
+    pub(crate) async fn view_named(self: &Arc<Self>, name: &str) -> Result<View, Stop> {
+        let index = self
+            .pipeline
+            .stages
+            .iter()
+            .position(|stage| stage.name == name);
+        let index = index.ok_or_else(|| EtlError::Bug(format!("there is no view `{name}`")))?;
+        self.view(index).await
+    }
+
+    pub(crate) async fn make_view(
+        self: &Arc<Self>,
+        index: usize,
+        draft: &mut Draft,
+    ) -> Result<View, Stop> {
+        match &self.stage(index)?.kind {
+            StageKind::Extract(spec) => self.extract_view(index, spec, draft).await,
+            StageKind::Type(stage) => self.typed_view(index, stage, draft).await,
+            StageKind::Sql(sql) => self.sql_view(index, sql, draft).await,
+            StageKind::Check(_) | StageKind::Publish(_) => {
+                Err(EtlError::Bug("a stage that is read has no rows".into()).into())
+            }
+        }
+    }
+
+    async fn extract_view(
+        self: &Arc<Self>,
+        index: usize,
+        spec: &ExtractSpec,
+        draft: &mut Draft,
+    ) -> Result<View, Stop> {
+        let extract = self.extract(index, spec).await?;
+        draft.begin(self, "extract", extract.source.bytes());
+        let provider = extract.source.provider(&self.lakegate.catalog).await?;
+        if self.readers(index) == Readers::One {
+            return Ok(View::streaming(provider));
+        }
+        let plan = scan_plan(&self.lakegate.engine.session(), provider)?;
+        self.spool(plan, draft).await
+    }
+
+    async fn typed_view(
+        self: &Arc<Self>,
+        index: usize,
+        stage: &TypeStage,
+        draft: &mut Draft,
+    ) -> Result<View, Stop> {
+        let input = self.view_named(&stage.spec.view).await?;
+        draft.begin(self, "type", None);
+        let schema = input.provider.schema();
+        let name = draft.report.name.clone();
+        let typing = Typing::new(&name, &stage.spec, Arc::clone(&stage.schema), &schema)
+            .map_err(EtlError::Invalid)?;
+        if stage.spec.on_error != OnError::Quarantine && self.readers(index) == Readers::One {
+            let counter = Arc::new(TypingCounter::default());
+            let provider = typing.table(input.provider, Arc::clone(&counter));
+            return Ok(View {
+                counter: Some(counter),
+                ..View::streaming(provider)
+            });
+        }
+        let _turn = self.turn().await?;
+        let mut good = self.scratch.writer(&name, typing.output_schema())?;
+        let takes_bad = stage.spec.on_error == OnError::Quarantine;
+        let mut bad = match takes_bad {
+            true => Some(
+                self.scratch
+                    .writer(&format!("{name}__untyped"), typing.bad_schema())?,
+            ),
+            false => None,
+        };
+        let session = self.lakegate.engine.session();
+        let state = session.state();
+        let counts = typing
+            .spool(&state, input.provider, &mut good, bad.as_mut())
+            .await?;
+        let good = good.finish().await?;
+        let bad = match bad {
+            Some(bad) => Some(bad.finish().await?),
+            None => None,
+        };
+        if counts.bad_rows > 0 {
+            draft.warn(self, describe(&counts));
+        }
+        draft.report.rows = Some(good.rows);
+        draft.report.quarantined = bad.as_ref().map(|bad| bad.rows);
+        Ok(View {
+            untyped: bad.filter(|bad| bad.rows > 0),
+            ..View::spooled(good)
+        })
+    }
+
+    async fn sql_view(
+        self: &Arc<Self>,
+        index: usize,
+        sql: &SqlStage,
+        draft: &mut Draft,
+    ) -> Result<View, Stop> {
+        let mut overlays: Vec<(TableName, Arc<dyn TableProvider>)> = Vec::new();
+        for (table, snapshot) in self.pins(index, sql).await? {
+            overlays.push((table.clone(), snapshot.scan()?));
+        }
+        let views = self.pipeline.graph.views(index);
+        self.demand_all(views.iter().copied()).await?;
+        for view in views {
+            let name = view_name(&self.stage(view)?.name);
+            overlays.push((name, self.view(view).await?.provider));
+        }
+        draft.begin(self, "sql", None);
+        let plan = self.plan_sql(sql, overlays).await?;
+        if self.readers(index) == Readers::One {
+            return Ok(View::streaming(Arc::new(ViewTable::new(plan, None))));
+        }
+        self.spool(plan, draft).await
+    }
+
+    async fn plan_sql(
+        &self,
+        sql: &SqlStage,
+        overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
+    ) -> Result<LogicalPlan, EtlError> {
+        let options = QueryOptions {
+            parameters: self.values.bound.clone(),
+            overlays,
+            ..QueryOptions::default()
+        };
+        let planned = self.lakegate.engine.plan(&sql.statement, options).await;
+        let plan = planned.map_err(|error| match error {
+            EngineError::Invalid {
+                message,
+                place,
+                hint,
+            } => {
+                let problem = sql.text.problem(place, message, hint, &self.pipeline.file);
+                EtlError::Invalid(problem.into())
+            }
+            other => other.into(),
+        })?;
+        if let Some(message) = repeated_column(&plan.plan) {
+            let hint = Some("give one of them another name with AS".to_owned());
+            let problem = sql.text.problem(None, message, hint, &self.pipeline.file);
+            return Err(EtlError::Invalid(problem.into()));
+        }
+        Ok(plan.plan)
+    }
+
+    /// Keeps the rows of a plan on disk.
+    async fn spool(&self, plan: LogicalPlan, draft: &mut Draft) -> Result<View, Stop> {
+        let spooled = self.spool_as(&draft.report.name, plan).await?;
+        draft.report.rows = Some(spooled.rows);
+        Ok(View::spooled(spooled))
+    }
+
+    /// Keeps the rows of a plan on disk; `name` is the stage that is told about.
+    pub(crate) async fn spool_as(
+        &self,
+        name: &str,
+        plan: LogicalPlan,
+    ) -> Result<Spooled, EtlError> {
+        let _turn = self.turn().await?;
+        let session = self.lakegate.engine.session();
+        let rows = self.told(name, stream(&session, plan).await?);
+        Ok(self.scratch.spool(name, rows).await?)
+    }
+
+    /// How many readers a view has. A check reads more than once.
+    fn readers(&self, index: usize) -> Readers {
+        let graph = &self.pipeline.graph;
+        let mut reads = 0;
+        for stage in &self.selected {
+            if graph.views(*stage).contains(&index) {
+                let kind = self.pipeline.stages.get(*stage).map(|stage| &stage.kind);
+                reads += match kind {
+                    Some(StageKind::Check(_)) => 2,
+                    _ => 1,
+                };
+            }
+        }
+        if reads == 1 {
+            Readers::One
+        } else {
+            Readers::NoneOrMany
+        }
+    }
+
+    /// A stream that tells its rows while they pass.
+    fn told(&self, stage: &str, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let schema = rows.schema();
+        let events = Arc::clone(&self.events);
+        let stage = stage.to_owned();
+        let (mut count, mut bytes) = (0_u64, 0_u64);
+        let mut told_at = Instant::now();
+        let told = rows.inspect(move |batch| {
+            let Ok(batch) = batch else {
+                return;
+            };
+            count += batch.num_rows() as u64;
+            bytes += batch.get_array_memory_size() as u64;
+            if told_at.elapsed() >= PROGRESS_EVERY {
+                told_at = Instant::now();
+                events.event(&RunEvent::Rows {
+                    stage: stage.clone(),
+                    rows: count,
+                    bytes,
+                });
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, told))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Readers {
+    One,
+    NoneOrMany,
+}
+
+impl View {
+    fn streaming(provider: Arc<dyn TableProvider>) -> Self {
+        Self {
+            provider,
+            is_spooled: false,
+            untyped: None,
+            counter: None,
+        }
+    }
+
+    pub(crate) fn spooled(spooled: Spooled) -> Self {
+        Self {
+            provider: spooled.provider,
+            is_spooled: true,
+            untyped: None,
+            counter: None,
+        }
+    }
+}
+
+/// The name of a stage's view in SQL.
+pub(crate) fn view_name(stage: &str) -> TableName {
+    TableName {
+        schema: lakegate_catalog::DEFAULT_SCHEMA.to_owned(),
+        table: stage.to_owned(),
+    }
+}
+
+/// A plan that reads all of a table.
+pub(crate) fn scan_plan(
+    session: &SessionContext,
+    provider: Arc<dyn TableProvider>,
+) -> Result<LogicalPlan, EtlError> {
+    let frame = session.read_table(provider);
+    let frame = frame.map_err(EtlError::from_datafusion)?;
+    Ok(frame.into_unoptimized_plan())
+}
+
+async fn stream(
+    session: &SessionContext,
+    plan: LogicalPlan,
+) -> Result<SendableRecordBatchStream, EtlError> {
+    let frame = DataFrame::new(session.state(), plan);
+    frame
+        .execute_stream()
+        .await
+        .map_err(EtlError::from_datafusion)
+}
+
+/// Names a column that a query gives twice: a view cannot have it.
+pub(crate) fn repeated_column(plan: &LogicalPlan) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for field in plan.schema().fields() {
+        if !seen.insert(field.name()) {
+            return Some(format!(
+                "the query gives two columns named `{}`",
+                field.name()
+            ));
+        }
+    }
+    None
+}
+
+/// What a typing stage made of its rows, for people.
+fn describe(counts: &TypingCounts) -> String {
+    let columns: Vec<String> = counts
+        .bad_values
+        .iter()
+        .map(|(column, values)| format!("{values} in `{column}`"))
+        .collect();
+    let examples: Vec<String> = counts
+        .examples
+        .iter()
+        .take(NAMED_VALUES)
+        .map(|bad| {
+            let value = bad.value.as_deref().unwrap_or("null");
+            format!(
+                "{}: `{value}` in `{}`: {}",
+                bad.place, bad.column, bad.reason
+            )
+        })
+        .collect();
+    format!(
+        "{} of {} rows have values that do not type: {} ({})",
+        counts.bad_rows,
+        counts.rows,
+        columns.join(", "),
+        examples.join("; ")
+    )
+}
