@@ -12,7 +12,7 @@ use lakegate_etl::{Lakegate, Outcome, Pipeline, RunOptions, RunReport};
 use lakegate_rules::thousands;
 use serde_json::{Value, json};
 
-use crate::commands::run::print_run;
+use crate::commands::run::{print_failures, print_run};
 use crate::commands::{CHECK_FAILED, DONE};
 use crate::context::Context;
 use crate::error::CliError;
@@ -192,7 +192,7 @@ impl Demo<'_> {
   lakegate -C {folder} catalog history silver.flights
   lakegate -C {folder} check silver.flights
   lakegate -C {folder} query \"SELECT count(*) FROM silver.flights\" --version 0
-  lakegate -C {folder} query \"SELECT * FROM lakegate.check_results WHERE verdict <> 'pass'\"
+  lakegate -C {folder} query \"SELECT table_name, check_id, verdict, observed, bad_rows FROM lakegate.check_results WHERE verdict <> 'pass'\"
   lakegate -C {folder} plan flights
   lakegate explain exists_in"
         ));
@@ -201,6 +201,7 @@ impl Demo<'_> {
 
     /// The run went wrong; what it says has been printed.
     fn stop(&self, run: &RunReport) -> u8 {
+        print_failures(&self.context.output, run);
         self.say("The demo stops here: this run should have passed.");
         match run.exit_code() {
             DONE => CHECK_FAILED,
@@ -210,10 +211,13 @@ impl Demo<'_> {
 
     fn say_state(&self, state: &TableSnapshot) {
         let rows = state.row_count().map_or_else(|| "?".to_owned(), thousands);
+        let files = match state.files.len() {
+            1 => "1 data file".to_owned(),
+            count => format!("{count} data files"),
+        };
         self.say(&format!(
-            "silver.flights: version {}, {} data files, {rows} rows",
-            state.version,
-            state.files.len()
+            "silver.flights: version {}, {files}, {rows} rows",
+            state.version
         ));
     }
 

@@ -102,6 +102,7 @@ impl Run {
         let progress = Progress::new(&context.output);
         let run = Box::pin(lakegate_etl::run(&lakegate, &pipeline, options, progress)).await?;
         print_run(&context.output, &run)?;
+        print_failures(&context.output, &run);
         let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
         self.reports.write(context, &reports)?;
         let code = run.exit_code();
@@ -132,6 +133,14 @@ pub(crate) fn print_run(output: &Output, run: &RunReport) -> Result<(), CliError
             }
         }
     }
+    for warning in &run.warnings {
+        output.warning(warning, None);
+    }
+    Ok(())
+}
+
+/// Says why stages went wrong.
+pub(crate) fn print_failures(output: &Output, run: &RunReport) {
     for stage in &run.stages {
         if let (Outcome::Failed | Outcome::Refused, Some(error)) = (stage.outcome, &stage.error) {
             let mut error = CliError::new(format!("stage `{}`: {error}", stage.name))
@@ -142,10 +151,6 @@ pub(crate) fn print_run(output: &Output, run: &RunReport) -> Result<(), CliError
             output.error(&error);
         }
     }
-    for warning in &run.warnings {
-        output.warning(warning, None);
-    }
-    Ok(())
 }
 
 /// One line for a stage that people care about: publishes, checks, and what went wrong.

@@ -218,7 +218,12 @@ impl TextTable {
     pub(crate) fn new<'a>(columns: impl IntoIterator<Item = &'a str>) -> Self {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
-        table.set_content_arrangement(ContentArrangement::Disabled);
+        // Cells are wrapped to fit a terminal; a file or a pipe gets them whole.
+        table.set_content_arrangement(if table.is_tty() {
+            ContentArrangement::Dynamic
+        } else {
+            ContentArrangement::Disabled
+        });
         table.set_header(columns.into_iter().map(|name| Cell::new(printable(name))));
         Self(table)
     }
