@@ -74,7 +74,7 @@ impl EtlError {
     /// An error of DataFusion; what the input or the catalog said is taken out of it.
     pub(crate) fn from_datafusion(error: DataFusionError) -> Self {
         if let Some(input) = InputError::find(&error) {
-            return Self::Input(copy_of(input));
+            return Self::Input(input.duplicate());
         }
         EngineError::from_execution(error).into()
     }
@@ -129,13 +129,13 @@ impl From<CatalogError> for EtlError {
         let mut current: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(inner) = current {
             if let Some(input) = inner.downcast_ref::<InputError>() {
-                return Self::Input(copy_of(input));
+                return Self::Input(input.duplicate());
             }
             if let Some(input) = inner
                 .downcast_ref::<DataFusionError>()
                 .and_then(InputError::find)
             {
-                return Self::Input(copy_of(input));
+                return Self::Input(input.duplicate());
             }
             current = inner.source();
         }
@@ -146,17 +146,6 @@ impl From<CatalogError> for EtlError {
 impl From<Problems> for EtlError {
     fn from(problems: Problems) -> Self {
         Self::Invalid(problems)
-    }
-}
-
-/// The error without its source, whose text is put into the message.
-fn copy_of(error: &InputError) -> InputError {
-    InputError {
-        kind: error.kind,
-        message: error.to_string(),
-        hint: error.hint.clone(),
-        place: error.place,
-        source: None,
     }
 }
 

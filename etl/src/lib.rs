@@ -38,6 +38,7 @@ mod tests;
 mod transform;
 pub mod typing;
 mod validate;
+mod watched;
 
 pub use check::{check_file, check_table};
 pub use error::EtlError;

@@ -21,6 +21,7 @@ use crate::pipeline::{MergeMode, PublishMode, PublishStage, StageKind};
 use crate::report::Outcome;
 use crate::run::{Draft, Output, Runner, Stop, View};
 use crate::transform::scan_plan;
+use crate::watched::{Watch, Watched};
 
 /// Keys that an error about repeated keys names.
 const NAMED_KEYS: usize = 5;
@@ -52,6 +53,7 @@ impl Runner {
         let view = self
             .readable(view, publish, rules.as_deref(), draft)
             .await?;
+        draft.report.rows = view.rows;
         let source = match rules.as_deref().filter(|suite| takes_rows_out(suite)) {
             Some(suite) => {
                 self.divert(publish, suite, view.provider, &batch, draft)
@@ -59,6 +61,8 @@ impl Runner {
             }
             None => view.provider,
         };
+        let diverted = draft.report.quarantined.unwrap_or_default();
+        draft.report.rows = draft.report.rows.map(|rows| rows.saturating_sub(diverted));
         for untyped in self.untyped(index) {
             self.keep_untyped(publish, &untyped, &batch, draft).await?;
         }
@@ -83,6 +87,7 @@ impl Runner {
     ) -> Result<Written, EtlError> {
         let _turn = self.turn().await?;
         let session = self.lakegate.engine.session();
+        let watch = Watch::new(&draft.report.name, Arc::clone(&self.events));
         let plan = match &publish.mode {
             PublishMode::Scd2(scd2) => {
                 let now = self.lakegate.now();
@@ -96,7 +101,10 @@ impl Runner {
                 )
                 .await?
             }
-            _ => scan_plan(&session, Arc::clone(&source))?,
+            _ => {
+                let watched = Watched::new(Arc::clone(&source), Arc::clone(&watch));
+                scan_plan(&session, Arc::new(watched))?
+            }
         };
         crate::failpoint!("publish.before_write");
         let write = Write {
@@ -120,9 +128,16 @@ impl Runner {
                 )]),
             },
         };
-        match self.lakegate.catalog.write(&session, write).await {
+        let outcome = self.lakegate.catalog.write(&session, write).await;
+        if let Some(error) = watch.take_error() {
+            return Err(error.into());
+        }
+        match outcome {
             Ok(written) => {
                 crate::failpoint!("publish.after_register");
+                if draft.report.rows.is_none() && written.outcome == WriteOutcome::Committed {
+                    draft.report.rows = Some(watch.rows());
+                }
                 Ok(written)
             }
             Err(CatalogError::Refused(refusal)) => {

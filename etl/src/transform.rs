@@ -5,28 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SessionContext};
-use futures::StreamExt;
 use lakegate_catalog::{At, TableName, TableSnapshot};
 use lakegate_engine::{EngineError, QueryOptions};
 
 use crate::EtlError;
-use crate::events::RunEvent;
 use crate::extract::{ExtractSpec, ResolvedExtract};
 use crate::pipeline::{SqlStage, StageKind, TypeStage};
 use crate::run::{Draft, Output, Runner, Stop, View};
 use crate::scratch::Spooled;
 use crate::typing::{OnError, Typing, TypingCounter, TypingCounts};
-
-/// How often a stage tells its rows.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+use crate::watched::Watch;
 
 /// Values that a warning about typing names.
 const NAMED_VALUES: usize = 3;
@@ -290,7 +284,8 @@ impl Runner {
     ) -> Result<Spooled, EtlError> {
         let _turn = self.turn().await?;
         let session = self.lakegate.engine.session();
-        let rows = self.told(name, stream(&session, plan).await?);
+        let watch = Watch::new(name, Arc::clone(&self.events));
+        let rows = watch.over(stream(&session, plan).await?);
         Ok(self.scratch.spool(name, rows).await?)
     }
 
@@ -313,31 +308,6 @@ impl Runner {
             Readers::NoneOrMany
         }
     }
-
-    /// A stream that tells its rows while they pass.
-    fn told(&self, stage: &str, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-        let schema = rows.schema();
-        let events = Arc::clone(&self.events);
-        let stage = stage.to_owned();
-        let (mut count, mut bytes) = (0_u64, 0_u64);
-        let mut told_at = Instant::now();
-        let told = rows.inspect(move |batch| {
-            let Ok(batch) = batch else {
-                return;
-            };
-            count += batch.num_rows() as u64;
-            bytes += batch.get_array_memory_size() as u64;
-            if told_at.elapsed() >= PROGRESS_EVERY {
-                told_at = Instant::now();
-                events.event(&RunEvent::Rows {
-                    stage: stage.clone(),
-                    rows: count,
-                    bytes,
-                });
-            }
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, told))
-    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -351,6 +321,7 @@ impl View {
         Self {
             provider,
             is_spooled: false,
+            rows: None,
             untyped: None,
             counter: None,
         }
@@ -358,6 +329,7 @@ impl View {
 
     pub(crate) fn spooled(spooled: Spooled) -> Self {
         Self {
+            rows: Some(spooled.rows),
             provider: spooled.provider,
             is_spooled: true,
             untyped: None,

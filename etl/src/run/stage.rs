@@ -33,6 +33,8 @@ pub(crate) struct View {
     pub(crate) provider: Arc<dyn TableProvider>,
     /// Whether they are on disk: reading them again is cheap and gives the same.
     pub(crate) is_spooled: bool,
+    /// How many there are, when they were counted.
+    pub(crate) rows: Option<u64>,
     /// Rows that did not type and left the view.
     pub(crate) untyped: Option<Spooled>,
     /// Counts of a typing that streams.

@@ -253,7 +253,7 @@ async fn value_that_does_not_type_stops_the_run_with_its_place() {
     let project = project("mode: append").await;
     project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,ten\n");
     let report = project.run().await;
-    assert_eq!(report.exit_code(), 2);
+    assert_eq!(report.exit_code(), 2, "{report:#?}");
     let errors: String = report
         .stages
         .iter()
