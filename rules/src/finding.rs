@@ -27,15 +27,13 @@ pub(crate) enum Measured {
         /// The metric; `None` without values.
         value: Option<Quantity>,
     },
-    /// Number, mean and sum of squared deviations.
+    /// Number and sum of squared deviations.
     Moments {
         /// Rows that pass `where`.
         rows: u64,
         /// Values that are not null.
         values: u64,
-        /// Their mean.
-        mean: f64,
-        /// Sum of the squared deviations from it.
+        /// Sum of the squared deviations from their mean.
         squares: f64,
     },
     /// Groups of equal values.

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
@@ -123,16 +123,10 @@ pub(crate) fn condition(
     // Planning the expression finds what only the physical planner refuses, such as aggregates.
     let physical = state.create_physical_expr(expr.clone(), schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;
-    if !matches!(data_type, DataType::Boolean | DataType::Null) {
+    if data_type != DataType::Boolean {
         return Err(Trouble::new(format!(
             "the condition `{sql}` gives {}, not true or false",
             crate::checks::sql_type(&data_type)
-        )));
-    }
-    let (_, field) = expr.to_field(schema)?;
-    if field.data_type() == &DataType::Null {
-        return Err(Trouble::new(format!(
-            "the condition `{sql}` is never true or false"
         )));
     }
     Ok(expr)

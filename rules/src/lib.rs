@@ -4,6 +4,7 @@
 
 mod assertion;
 mod checks;
+mod describe;
 mod error;
 mod finding;
 mod fragment;
@@ -21,12 +22,15 @@ mod settings;
 mod state;
 mod subject;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod type_name;
 mod waiver;
 pub mod yaml;
 
 pub use assertion::Thresholds;
 pub use checks::kinds;
+pub use describe::{explain, json_schema, reference_markdown};
 pub use error::RulesError;
 pub use report::{
     CheckResult, Report, Scope, Severity, Verdict, printable, share_of_rows, thousands, to_junit,

@@ -77,6 +77,8 @@ pub(crate) enum RangeTest {
         low: i128,
         /// The largest good one.
         high: i128,
+        /// The type whose ticks these are.
+        data_type: DataType,
     },
     /// Floating-point numbers, as bits, so that tests can be compared.
     Floats {
@@ -125,7 +127,11 @@ impl RangeTest {
             Some(limit) => ticks(limit, data_type, now, Side::High)
                 .ok_or_else(|| wrong_limit(column, data_type, limit))?,
         };
-        Ok(Self::Integers { low, high })
+        Ok(Self::Integers {
+            low,
+            high,
+            data_type: data_type.clone(),
+        })
     }
 }
 
@@ -223,10 +229,15 @@ fn scale_of(data_type: &DataType) -> i32 {
 
 impl RowTest for RangeTest {
     fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
-        match *self {
-            Self::Integers { low, high } => test_integers(values, low, high),
+        match self {
+            // Ticks of another scale or unit would give wrong answers.
+            Self::Integers { data_type, .. } if values.data_type() != data_type => exec_err!(
+                "the column has the type {}, not {data_type} as planned",
+                values.data_type()
+            ),
+            Self::Integers { low, high, .. } => test_integers(values, *low, *high),
             Self::Floats { low, high } => {
-                test_floats(values, f64::from_bits(low), f64::from_bits(high))
+                test_floats(values, f64::from_bits(*low), f64::from_bits(*high))
             }
         }
     }

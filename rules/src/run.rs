@@ -32,20 +32,14 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         rows: None,
         checks: Vec::new(),
     };
-    let schema = subject.candidate.schema();
-    let planner = Planner::new(
-        &subject.session,
-        &schema,
-        suite.parameters.clone(),
-        subject.now,
-    );
-    let planner = match planner {
-        Ok(planner) => planner,
-        Err(trouble) => {
-            let failed = |check: &Check| error_result(check, trouble.clone(), Duration::ZERO);
-            report.checks = suite.checks.iter().map(failed).collect();
-            return report;
-        }
+    let planner = |rows: &Arc<dyn TableProvider>| {
+        let parameters = suite.parameters.clone();
+        Planner::new(&subject.session, &rows.schema(), parameters, subject.now)
+    };
+    let planners = Planners {
+        table: planner(&subject.candidate),
+        // The rows that a write brings may have other columns and types than the table.
+        added: subject.added.as_ref().map(planner),
     };
     let mut judging = Judging {
         suite,
@@ -59,7 +53,7 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         jobs: Vec::new(),
         groups: Vec::new(),
     };
-    judging.plan(&planner).await;
+    judging.plan(&planners).await;
     let scans = judging.run_scans().await;
     report.rows = scans.rows;
     for index in 0..judging.jobs.len() {
@@ -68,6 +62,12 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         report.checks.push(result);
     }
     report
+}
+
+/// A planner for the rows of each scope.
+struct Planners {
+    table: Result<Planner, Trouble>,
+    added: Option<Result<Planner, Trouble>>,
 }
 
 /// One check on its way to a result.
@@ -116,24 +116,23 @@ impl ScanResult {
 }
 
 impl Judging<'_> {
-    async fn plan(&mut self, planner: &Planner) {
+    async fn plan(&mut self, planners: &Planners) {
         for check in &self.suite.checks {
-            let is_applied = check.scope == Scope::Table || self.subject.added.is_some();
-            let filter = match &check.where_ {
-                Some(sql) => planner.condition(sql).map(Some),
-                None => Ok(None),
+            let planner = match check.scope {
+                Scope::Table => Some(&planners.table),
+                Scope::Added => planners.added.as_ref(),
             };
-            let planned = guarded(check.rule.plan(check, planner)).await;
-            let (filter, work) = match filter {
-                Ok(filter) => (filter, planned),
-                Err(trouble) => (None, Err(trouble)),
+            let (filter, work) = match planner {
+                Some(Ok(planner)) => plan_check(check, planner).await,
+                Some(Err(trouble)) => (None, Err(trouble.clone())),
+                None => (None, Err(Trouble::new("no added rows known"))),
             };
             self.jobs.push(Job {
                 check,
                 filter,
                 work,
                 place: None,
-                is_applied,
+                is_applied: planner.is_some(),
             });
         }
     }
@@ -291,6 +290,18 @@ impl Judging<'_> {
         let session = &self.subject.session;
         let found = sample(session, rows, work, job.filter.as_ref(), &keys, limit);
         guarded(found).await.map(Some)
+    }
+}
+
+/// What a check filters by, and what has to be measured for it.
+async fn plan_check(check: &Check, planner: &Planner) -> (Option<Expr>, Result<Work, Trouble>) {
+    let filter = match &check.where_ {
+        Some(sql) => planner.condition(sql).map(Some),
+        None => Ok(None),
+    };
+    match filter {
+        Ok(filter) => (filter, guarded(check.rule.plan(check, planner)).await),
+        Err(trouble) => (None, Err(trouble)),
     }
 }
 

@@ -132,10 +132,13 @@ impl Scan {
 /// The measures with their expressions made ready for batches.
 #[derive(Debug)]
 struct Program {
-    inputs: Vec<Arc<dyn PhysicalExpr>>,
-    filters: Vec<Arc<dyn PhysicalExpr>>,
+    inputs: Vec<Prepared>,
+    filters: Vec<Prepared>,
     steps: Vec<Step>,
 }
+
+/// An expression over the scan's batches, or why it does not fit them.
+type Prepared = Result<Arc<dyn PhysicalExpr>, Trouble>;
 
 #[derive(Debug)]
 struct Step {
@@ -169,19 +172,19 @@ impl Program {
             places.push((measure, input, filter));
         }
         let state = session.state();
-        let prepare = |exprs: Vec<&Expr>| {
-            exprs
+        let prepare = |exprs: Vec<&Expr>| -> Vec<Prepared> {
+            let prepared = exprs
                 .into_iter()
-                .map(|expr| state.create_physical_expr(expr.clone(), &schema))
-                .collect::<Result<Vec<_>, _>>()
+                .map(|expr| state.create_physical_expr(expr.clone(), &schema));
+            prepared.map(|expr| Ok(expr?)).collect()
         };
-        let inputs = prepare(input_exprs)?;
-        let filters = prepare(filter_exprs)?;
+        let inputs = prepare(input_exprs);
+        let filters = prepare(filter_exprs);
         let mut steps = Vec::new();
         for (measure, input, filter) in places {
-            let data_type = match input {
-                Some(input) => Some(inputs[input].data_type(&arrow_schema)?),
-                None => None,
+            let data_type = match input.map(|input| &inputs[input]) {
+                Some(Ok(input)) => Some(input.data_type(&arrow_schema)?),
+                _ => None,
             };
             steps.push(Step {
                 measure: measure.clone(),
@@ -198,10 +201,18 @@ impl Program {
     }
 
     fn states(&self) -> Vec<Result<State, Trouble>> {
-        self.steps
-            .iter()
-            .map(|step| State::new(&step.measure, step.data_type.as_ref()))
-            .collect()
+        let state = |step: &Step| {
+            for prepared in [
+                step.input.map(|input| &self.inputs[input]),
+                step.filter.map(|filter| &self.filters[filter]),
+            ] {
+                if let Some(Err(trouble)) = prepared {
+                    return Err(trouble.clone());
+                }
+            }
+            State::new(&step.measure, step.data_type.as_ref())
+        };
+        self.steps.iter().map(state).collect()
     }
 
     fn update(&self, states: &mut [Result<State, Trouble>], batch: &RecordBatch) {
@@ -240,12 +251,13 @@ async fn run_partition(
     Ok(states)
 }
 
-fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef, Trouble> {
+fn evaluate(expr: &Prepared, batch: &RecordBatch) -> Result<ArrayRef, Trouble> {
+    let expr = expr.as_ref().map_err(Clone::clone)?;
     guarded(|| Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?))
 }
 
 /// A bit for each row for which the filter is true; null is not.
-fn passing(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanBuffer, Trouble> {
+fn passing(expr: &Prepared, batch: &RecordBatch) -> Result<BooleanBuffer, Trouble> {
     let array = evaluate(expr, batch)?;
     let Some(passes) = array.as_boolean_opt() else {
         return Ok(BooleanBuffer::new_unset(array.len()));

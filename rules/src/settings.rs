@@ -200,10 +200,6 @@ impl<'a> Settings<'a> {
         self.problems.push(place.problem(message).with_hint(hint));
     }
 
-    pub(crate) fn what(&self) -> &str {
-        &self.what
-    }
-
     pub(crate) fn has(&self, key: &str) -> bool {
         self.node_of(key).is_some()
     }
@@ -234,10 +230,6 @@ impl<'a> Settings<'a> {
             return None;
         }
         Some(text)
-    }
-
-    pub(crate) fn count(&mut self, key: &str) -> Option<u64> {
-        self.node_of(key)?.count(&format!("`{key}`"), self.problems)
     }
 
     pub(crate) fn scalar(&mut self, key: &str) -> Option<Scalar> {

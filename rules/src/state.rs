@@ -115,7 +115,6 @@ impl State {
             Kind::Moments(moments) => Measured::Moments {
                 rows,
                 values: moments.values,
-                mean: moments.mean,
                 squares: moments.squares,
             },
         })

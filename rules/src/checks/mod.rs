@@ -21,6 +21,8 @@ mod schema;
 mod sql;
 mod stddev;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod unique;
 mod unique_key;
 
@@ -36,7 +38,7 @@ use crate::settings::{Setting, Settings};
 use crate::suite::Check;
 use crate::yaml::Span;
 
-pub(crate) use schema::{SchemaSection, sql_type};
+pub(crate) use schema::{SCHEMA_KEYS, SchemaSection, sql_type};
 
 /// Every kind of check, by name. A test fails when a file beside this one is not in the table.
 pub(crate) const KINDS: &[&dyn CheckKind] = &[

@@ -1,0 +1,559 @@
+//! What each kind says about rows: nulls, NaN, infinities, decimals, dates, nested types.
+
+use super::judge_sql;
+use crate::Verdict::{self, Error, Fail, Pass, Warn};
+
+/// One case: a column `x` of a query, the check below it, and what comes of it.
+async fn check(values: &str, yaml: &str, verdict: Verdict, observed: &str) {
+    let sql = format!("SELECT column1 AS x FROM (VALUES {values})");
+    let results = judge_sql(&sql, &format!("columns:\n  x:\n    - {yaml}\n")).await;
+    let result = &results[0];
+    let found = (result.verdict, result.observed.as_str());
+    assert_eq!(found, (verdict, observed), "{values} by {yaml}: {result:?}");
+}
+
+const NAN: &str = "(1.0), ('NaN'::double), (2.0)";
+
+#[tokio::test]
+async fn not_null_counts_nulls_only() {
+    check("(1), (NULL)", "not_null", Fail, "50%").await;
+    check("(''), ('a')", "not_null", Pass, "100%").await;
+    check("(1), (NULL)", "not_null: {at_least: 50%}", Pass, "50%").await;
+    check("(1), (NULL)", "not_null: {severity: warn}", Warn, "50%").await;
+    check("(1), (NULL)", "not_null: {where: x > 0}", Pass, "100%").await;
+    check("(1)", "not_null: {where: x > 5}", Pass, "no rows to judge").await;
+    check(NAN, "not_null", Pass, "100%").await;
+    check("([1]), (NULL)", "not_null", Fail, "50%").await;
+}
+
+#[tokio::test]
+async fn levels_decide_between_warn_and_fail() {
+    let yaml = "completeness: {at_least: {warn: 90%, error: 50%}}";
+    check("(1), (2)", yaml, Pass, "100%").await;
+    check("(1), (NULL)", yaml, Warn, "50%").await;
+    check("(1), (NULL), (NULL)", yaml, Fail, "33.33%").await;
+    let yaml = "completeness: {warn: {at_least: 90%}, error: {at_least: 50%}}";
+    check("(1), (NULL)", yaml, Warn, "50%").await;
+}
+
+#[tokio::test]
+async fn between_takes_its_limits_and_refuses_nan() {
+    check("(1), (2), (3)", "between: [1, 3]", Pass, "100%").await;
+    check("(1), (2), (3)", "between: [1.5, 2.5]", Fail, "33.33%").await;
+    check("(1), (NULL)", "between: {min: 2}", Fail, "50%").await;
+    check(NAN, "between: {min: 0}", Fail, "66.67%").await;
+    check(NAN, "between: {max: 9}", Fail, "66.67%").await;
+    check("('inf'::double)", "between: {min: 0}", Pass, "100%").await;
+    check("('inf'::double)", "between: {max: 1e300}", Fail, "0%").await;
+    check("('-inf'::double)", "between: {min: 0}", Fail, "0%").await;
+    check(
+        "(9223372036854775807)",
+        "between: {max: 9223372036854775806}",
+        Fail,
+        "0%",
+    )
+    .await;
+    check(
+        "(9223372036854775807)",
+        "between: {max: 99999999999999999999}",
+        Pass,
+        "100%",
+    )
+    .await;
+    check("(1)", "between: {min: 99999999999999999999}", Fail, "0%").await;
+    check("(1)", "between: {min: .inf}", Fail, "0%").await;
+    check("(1)", "between: {max: .inf}", Pass, "100%").await;
+    check("(-5)", "between: {max: -.inf}", Fail, "0%").await;
+    check("(0.1::float)", "between: {max: 0.1}", Pass, "100%").await;
+    check(
+        "(-1), (300)",
+        "between: {min: -1.0, max: 3e2}",
+        Pass,
+        "100%",
+    )
+    .await;
+    let decimal =
+        "(arrow_cast('0.06', 'Decimal128(12, 2)')), (arrow_cast('0.07', 'Decimal128(12, 2)'))";
+    check(decimal, "between: {max: 0.065}", Fail, "50%").await;
+    check(decimal, "between: {min: 0.06, max: 0.07}", Pass, "100%").await;
+    check(
+        "(DATE '2024-01-01'), (DATE '2024-12-31')",
+        "between: [2024-01-01, 2024-12-30]",
+        Fail,
+        "50%",
+    )
+    .await;
+    check(
+        "(TIMESTAMP '2024-06-01T12:00:00')",
+        "between: {max: \":commit_time\"}",
+        Pass,
+        "100%",
+    )
+    .await;
+    check(
+        "(TIMESTAMP '2024-06-01T12:00:01')",
+        "between: {max: \":commit_time\"}",
+        Fail,
+        "0%",
+    )
+    .await;
+    check(
+        "(TIMESTAMP '2024-06-01T12:00:01')",
+        "between: {max: \"2024-06-01T14:00:00+02:00\"}",
+        Fail,
+        "0%",
+    )
+    .await;
+    check("('a')", "between: [1, 3]", Error, "not evaluated").await;
+    check("(1)", "between: {min: 2024-01-01}", Error, "not evaluated").await;
+    check("([1])", "between: [1, 3]", Error, "not evaluated").await;
+    check(
+        "(DATE '2024-01-01')",
+        "between: [1, 3]",
+        Error,
+        "not evaluated",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn one_of_compares_exactly() {
+    check("('a'), ('B'), (NULL)", "one_of: [a, b]", Fail, "66.67%").await;
+    check(
+        "('a text of more than twelve bytes')",
+        "one_of: [a text of more than twelve bytes, x]",
+        Pass,
+        "100%",
+    )
+    .await;
+    check(
+        "('a text of more than twelve bytez')",
+        "one_of: [a text of more than twelve bytes, x]",
+        Fail,
+        "0%",
+    )
+    .await;
+    check("(arrow_cast('x', 'Utf8View')), (arrow_cast('a text of more than twelve bytes', 'Utf8View')), (arrow_cast('y', 'Utf8View'))",
+        "one_of: [a text of more than twelve bytes, x]", Fail, "66.67%").await;
+    check(
+        "(arrow_cast('x', 'LargeUtf8')), (arrow_cast('y', 'LargeUtf8'))",
+        "one_of: [x]",
+        Fail,
+        "50%",
+    )
+    .await;
+    check("(arrow_cast('x', 'Dictionary(Int32, Utf8)')), (arrow_cast('y', 'Dictionary(Int32, Utf8)'))", "one_of: [x]", Fail, "50%").await;
+    check("(1), (4)", "one_of: [1, 2]", Fail, "50%").await;
+    check("(true), (NULL)", "one_of: [false]", Fail, "50%").await;
+    check("(1.5), (2.0)", "one_of: [1.5, 2]", Pass, "100%").await;
+    check("(DATE '2024-01-01')", "one_of: [2024-01-01]", Pass, "100%").await;
+    check("(1)", "one_of: [1, a]", Error, "not evaluated").await;
+    check("(1)", "one_of: [1.5]", Error, "not evaluated").await;
+    check("([1])", "one_of: [1]", Error, "not evaluated").await;
+    let many: Vec<String> = (0..40).map(|i| format!("v{i}")).collect();
+    check(
+        "('v39'), ('v40')",
+        &format!("one_of: [{}]", many.join(", ")),
+        Fail,
+        "50%",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn matches_and_length_look_at_text() {
+    check("('abc'), ('xbz'), (NULL)", "matches: '^a'", Fail, "66.67%").await;
+    check("('abc')", "matches: {pattern: b}", Pass, "100%").await;
+    check("('abab'), ('abac')", "matches: '^(..)\\1$'", Fail, "50%").await;
+    check("('ab'), ('ac')", "matches: 'a(?!c)'", Fail, "50%").await;
+    check(
+        "('a@b.co'), ('nobody')",
+        "matches: {format: email}",
+        Fail,
+        "50%",
+    )
+    .await;
+    check("(1)", "matches: '1'", Error, "not evaluated").await;
+    check("('äöü'), ('abcd')", "length: [3, 3]", Fail, "50%").await;
+    check("(''), (NULL)", "length: {min: 1}", Fail, "50%").await;
+    check("('日本語日本語')", "length: {max: 6}", Pass, "100%").await;
+    check("(1)", "length: {max: 6}", Error, "not evaluated").await;
+}
+
+#[tokio::test]
+async fn repeated_patterns_agree_with_single_ones() {
+    let sql = "SELECT CASE WHEN value % 3 = 0 THEN 'abc' ELSE 'xyz' END AS x FROM generate_series(1, 3000)";
+    let results = judge_sql(sql, "columns:\n  x:\n    - matches: '^a'\n").await;
+    assert_eq!(results[0].bad_rows, Some(2000));
+    let sql = "SELECT value::varchar AS x FROM generate_series(1, 3000)";
+    let results = judge_sql(sql, "columns:\n  x:\n    - matches: '7$'\n").await;
+    assert_eq!(results[0].bad_rows, Some(2700));
+}
+
+#[tokio::test]
+async fn compare_lets_nulls_pass_and_refuses_nan() {
+    let cases = [
+        ("(1, 2), (2, 2), (3, 2), (NULL, 1)", "<=", 1),
+        ("(1, 2), (2, 2), (3, 2), (NULL, 1)", "=", 2),
+        ("(1, 2), (2, 2), (3, 2), (NULL, 1)", "<>", 1),
+        (
+            "(1.0, 'NaN'::double), ('NaN'::double, 1.0), ('NaN'::double, NULL)",
+            "<",
+            2,
+        ),
+        (
+            "(1.0, 'NaN'::double), ('NaN'::double, 1.0), ('NaN'::double, NULL)",
+            ">=",
+            2,
+        ),
+        ("(1.0, 'NaN'::double)", "<>", 0),
+        (
+            "(DATE '2024-01-01', TIMESTAMP '2024-01-01T00:00:01')",
+            "<",
+            0,
+        ),
+        ("(1, 1.5)", "<", 0),
+    ];
+    for (values, operator, bad) in cases {
+        let sql = format!("SELECT column1 AS x, column2 AS y FROM (VALUES {values})");
+        let yaml = format!("columns:\n  x: [compare: {{operator: '{operator}', column: y}}]\n");
+        let results = judge_sql(&sql, &yaml).await;
+        assert_eq!(
+            results[0].bad_rows,
+            Some(bad),
+            "{values} {operator} {results:?}"
+        );
+    }
+    let results = judge_sql(
+        "SELECT 1 AS x, 'a' AS y",
+        "columns:\n  x: [compare: {operator: '=', column: y}]\n",
+    )
+    .await;
+    assert_eq!(results[0].verdict, Error);
+}
+
+#[tokio::test]
+async fn unique_finds_every_copy() {
+    check("(1), (1), (2), (NULL), (NULL)", "unique", Fail, "60%").await;
+    check("('a'), ('b')", "unique", Pass, "100%").await;
+    check("(1), (1), (2)", "unique: {where: x > 1}", Pass, "100%").await;
+    let sql = "SELECT column1 AS a, column2 AS b FROM (VALUES (1, NULL), (1, NULL), (1, 2), (NULL, NULL), (NULL, NULL))";
+    let results = judge_sql(sql, "table_checks:\n  - unique_key: [a, b]\n").await;
+    assert_eq!((results[0].bad_rows, results[0].rows), (Some(2), Some(5)));
+    let key = |a: &str, b: &str| {
+        vec![
+            ("a".to_owned(), a.to_owned()),
+            ("b".to_owned(), b.to_owned()),
+        ]
+    };
+    assert_eq!(results[0].samples, vec![key("1", "null"), key("1", "null")]);
+}
+
+#[tokio::test]
+async fn distinct_counts_or_shares() {
+    check("(1), (1), (2), (NULL)", "distinct: {equals: 2}", Pass, "2").await;
+    check(
+        "(1), (1), (2), (NULL)",
+        "distinct: {at_least: 70%}",
+        Fail,
+        "66.67%",
+    )
+    .await;
+    check("(1), (NULL)", "distinct: {at_most: 0}", Fail, "1").await;
+    check(
+        "(1)",
+        "distinct: {at_least: 50%, at_most: 5}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn extremes_are_of_any_ordered_type() {
+    check("(3), (1), (NULL)", "min: {at_least: 1}", Pass, "1").await;
+    check("(3), (1)", "max: {at_most: 2}", Fail, "3").await;
+    check("('b'), ('a')", "min: {equals: a}", Pass, "a").await;
+    check(
+        "(DATE '2024-01-02')",
+        "max: {at_most: 2024-01-01}",
+        Fail,
+        "2024-01-02",
+    )
+    .await;
+    check(
+        "(DATE '2024-01-02')",
+        "max: {at_least: 5}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check(NAN, "min: {at_least: 0}", Fail, "NaN").await;
+    check(NAN, "max: {at_most: 9}", Fail, "NaN").await;
+    check("('inf'::double), (1.0)", "max: {at_least: 9}", Pass, "inf").await;
+    check("(NULL::int)", "max: {at_least: 0}", Error, "not evaluated").await;
+    check(
+        "(1)",
+        "max: {at_least: 0, where: x > 1}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check("([1])", "max: {at_least: 0}", Error, "not evaluated").await;
+    check("(true)", "max: {at_least: 0}", Error, "not evaluated").await;
+    check(
+        "(arrow_cast('1.50', 'Decimal128(12, 2)'))",
+        "max: {equals: 1.5}",
+        Pass,
+        "1.5",
+    )
+    .await;
+    check(
+        "(arrow_cast(18446744073709551615, 'UInt64'))",
+        "max: {equals: 18446744073709551615}",
+        Pass,
+        "18446744073709551615",
+    )
+    .await;
+    check("(arrow_cast('b', 'Dictionary(Int32, Utf8)')), (arrow_cast('a', 'Dictionary(Int32, Utf8)'))", "min: {equals: a}", Pass, "a").await;
+    check(
+        "(arrow_cast('b', 'Utf8View')), (arrow_cast('a', 'Utf8View'))",
+        "max: {equals: b}",
+        Pass,
+        "b",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn sums_and_means_are_exact_or_an_error() {
+    check(
+        "(9223372036854775807), (9223372036854775807)",
+        "sum: {equals: 18446744073709551614}",
+        Pass,
+        "18446744073709551614",
+    )
+    .await;
+    check(
+        "(9223372036854775807), (9223372036854775805)",
+        "mean: {equals: 9223372036854775806}",
+        Pass,
+        "9223372036854775806",
+    )
+    .await;
+    check("(1), (2), (NULL)", "mean: {equals: 1.5}", Pass, "1.5").await;
+    check(
+        "(arrow_cast('0.10', 'Decimal128(12, 2)')), (arrow_cast('0.20', 'Decimal128(12, 2)'))",
+        "sum: {equals: 0.3}",
+        Pass,
+        "0.3",
+    )
+    .await;
+    let big = "(arrow_cast('99999999999999999999999999999999999999', 'Decimal128(38, 0)')), (arrow_cast('99999999999999999999999999999999999999', 'Decimal128(38, 0)'))";
+    check(big, "sum: {at_least: 0}", Error, "not evaluated").await;
+    check(big, "mean: {at_least: 0}", Error, "not evaluated").await;
+    check("(1e100), (1.0), (-1e100)", "sum: {equals: 1}", Pass, "1").await;
+    check(
+        "(0.1), (0.2), (0.3), (0.4), (0.5), (0.6), (0.7), (0.8), (0.9), (1.0)",
+        "sum: {equals: 5.5}",
+        Pass,
+        "5.5",
+    )
+    .await;
+    check("('inf'::double), (1.0)", "sum: {at_least: 0}", Pass, "inf").await;
+    check(
+        "('inf'::double), ('-inf'::double)",
+        "sum: {at_least: 0}",
+        Fail,
+        "NaN",
+    )
+    .await;
+    check(NAN, "mean: {at_least: 0}", Fail, "NaN").await;
+    check("('a')", "mean: {at_least: 0}", Error, "not evaluated").await;
+    check("(NULL::int)", "sum: {at_least: 0}", Error, "not evaluated").await;
+    check(
+        "(2), (4), (4), (4), (5), (5), (7), (9)",
+        "stddev: {equals: 2}",
+        Pass,
+        "2",
+    )
+    .await;
+    check("(7)", "stddev: {equals: 0}", Pass, "0").await;
+    check("(NULL::int)", "stddev: {equals: 0}", Error, "not evaluated").await;
+    check(NAN, "stddev: {at_least: 0}", Fail, "NaN").await;
+    // Near 1e9 the squares have no digits left for the deviation; its own formula has.
+    check(
+        "(1000000004), (1000000007), (1000000013), (1000000016)",
+        "stddev: {between: [4.743, 4.744]}",
+        Pass,
+        "4.743416",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn freshness_is_the_age_at_the_commit() {
+    let at = "(TIMESTAMP '2024-06-01T06:00:00'), (NULL)";
+    check(at, "freshness: {at_most: 6h}", Pass, "6h").await;
+    check(at, "freshness: {at_most: 5h 59m}", Fail, "6h").await;
+    check(
+        "(DATE '2024-05-31')",
+        "freshness: {at_most: 1d}",
+        Fail,
+        "1day 12h",
+    )
+    .await;
+    check(
+        "(TIMESTAMP '2024-06-01T13:00:00')",
+        "freshness: {at_most: 1h}",
+        Pass,
+        "1h in the future",
+    )
+    .await;
+    check(
+        "(NULL::timestamp)",
+        "freshness: {at_most: 1h}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check("(1)", "freshness: {at_most: 1h}", Error, "not evaluated").await;
+}
+
+#[tokio::test]
+async fn rows_are_counted_and_compared_with_the_version_before() {
+    use crate::Previous;
+    let yaml =
+        "table_checks:\n  - row_count: {versus: previous, change: {warn: 15%, error: 30%}}\n";
+    let cases = [
+        (None, Pass),
+        (Some(0), Pass),
+        (Some(4), Pass),
+        (Some(5), Warn),
+        (Some(6), Fail),
+        (Some(3), Fail),
+    ];
+    for (before, verdict) in cases {
+        let mut subject = super::orders().await;
+        subject.previous = before.map(|row_count| Previous {
+            version: 7,
+            row_count,
+        });
+        let results = super::judge_subject(&subject, yaml).await;
+        assert_eq!(results[0].verdict, verdict, "{before:?} {results:?}");
+    }
+    let yaml = "table_checks:\n  - row_count: {equals: 4}\n  - row_count: {at_most: 2, where: order_id > 2}\n  - row_count: {at_least: 5}\n";
+    let results = super::judge_subject(&super::orders().await, yaml).await;
+    let verdicts: Vec<_> = results.iter().map(|r| (r.id.as_str(), r.verdict)).collect();
+    assert_eq!(
+        verdicts,
+        [
+            ("row_count", Pass),
+            ("row_count#2", Pass),
+            ("row_count#3", Fail)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn exists_in_lets_nulls_pass() {
+    let cases = [
+        (
+            "columns:\n  customer_id: [exists_in: {table: silver.customers}]\n",
+            Some(0),
+        ),
+        (
+            "columns:\n  customer_id: [exists_in: {table: silver.customers, table_where: customer_id <> 10}]\n",
+            Some(2),
+        ),
+        (
+            "columns:\n  customer_id: [exists_in: {table: silver.customers, table_where: customer_id <> 10, where: order_id > 1}]\n",
+            Some(1),
+        ),
+        (
+            "table_checks:\n  - exists_in: {table: silver.customers, columns: [customer_id, status], table_columns: [customer_id, country]}\n",
+            Some(3),
+        ),
+        (
+            "columns:\n  line_no: [exists_in: {table: silver.customers, column: country}]\n",
+            None,
+        ),
+        (
+            "columns:\n  line_no: [exists_in: {table: silver.nothing}]\n",
+            None,
+        ),
+    ];
+    for (yaml, bad) in cases {
+        let results =
+            super::judge_subject(&super::orders().await, &format!("key: order_id\n{yaml}")).await;
+        assert_eq!(results[0].bad_rows, bad, "{yaml} {results:?}");
+        assert_eq!(
+            results[0].samples.len() as u64,
+            bad.unwrap_or(0),
+            "{results:?}"
+        );
+        assert_eq!(results[0].verdict == Error, bad.is_none());
+    }
+}
+
+#[tokio::test]
+async fn queries_judge_by_rows_or_truth() {
+    let cases = [
+        (
+            "no_rows",
+            "SELECT order_id FROM silver.orders WHERE amount < 0",
+            Pass,
+        ),
+        (
+            "no_rows",
+            "SELECT order_id FROM silver.orders WHERE amount < 50",
+            Fail,
+        ),
+        (
+            "no_rows",
+            "SELECT 1 FROM silver.orders WHERE updated_at > :commit_time",
+            Pass,
+        ),
+        ("true", "SELECT count(*) = 4 FROM silver.orders", Pass),
+        ("true", "SELECT count(*) = 5 FROM silver.orders", Fail),
+        ("true", "SELECT CAST(NULL AS boolean)", Fail),
+        ("true", "SELECT true FROM silver.orders", Error),
+        ("true", "SELECT true WHERE false", Error),
+        ("true", "SELECT 1", Error),
+        (
+            "no_rows",
+            "SELECT 1/0 FROM silver.orders WHERE order_id / (order_id - 1) > 0",
+            Error,
+        ),
+    ];
+    for (expect, query, verdict) in cases {
+        let yaml = format!(
+            "key: order_id\ntable_checks:\n  - sql: {{expect: {expect}, query: \"{query}\"}}\n"
+        );
+        let results = super::judge_subject(&super::orders().await, &yaml).await;
+        assert_eq!(results[0].verdict, verdict, "{query} {results:?}");
+        if expect == "no_rows" && verdict == Fail {
+            assert_eq!(results[0].bad_rows, Some(2));
+            assert_eq!(results[0].samples.len(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn schema_names_each_difference() {
+    let yaml = "schema:\n  mode: exact\n  columns: {order_id: string, line: bigint, amount: 'decimal(12,2)'}\n";
+    let results = super::judge_subject(&super::orders().await, yaml).await;
+    assert_eq!(results[0].verdict, Fail);
+    let message = results[0].message.as_deref().unwrap();
+    assert!(
+        message.starts_with("column `order_id` is bigint, wanted string; column `line` is missing"),
+        "{message}"
+    );
+    assert!(
+        message.contains("column `status` is not wanted"),
+        "{message}"
+    );
+    let yaml = "schema: {columns: {order_id: bigint, updated_at: timestamp, shipped_on: date}}\n";
+    let results = super::judge_subject(&super::orders().await, yaml).await;
+    assert_eq!(results[0].verdict, Pass);
+}

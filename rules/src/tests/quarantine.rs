@@ -1,0 +1,103 @@
+//! Which rows are marked for quarantine.
+
+use datafusion::arrow::array::AsArray;
+use datafusion::arrow::datatypes::Int64Type;
+
+use super::{now, orders, parse};
+use crate::{FAILED_CHECKS, mark};
+
+async fn marks(yaml: &str) -> Vec<(i64, Vec<String>)> {
+    let subject = orders().await;
+    let rows = subject
+        .session
+        .sql("SELECT * FROM silver.orders")
+        .await
+        .unwrap();
+    let marked = mark(&parse(yaml), &subject.session, rows, now())
+        .await
+        .unwrap();
+    let last = marked.schema().fields().last().unwrap().name().clone();
+    assert_eq!(last, FAILED_CHECKS);
+    let mut found = Vec::new();
+    for batch in marked.collect().await.unwrap() {
+        let ids = batch
+            .column_by_name("order_id")
+            .unwrap()
+            .as_primitive::<Int64Type>();
+        let lists = batch
+            .column_by_name(FAILED_CHECKS)
+            .unwrap()
+            .as_list::<i32>();
+        for row in 0..batch.num_rows() {
+            let list = lists.value(row);
+            let failed = list
+                .as_string::<i32>()
+                .iter()
+                .map(|id| id.unwrap().to_owned());
+            found.push((ids.value(row), failed.collect()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn bad_rows_carry_the_checks_that_they_fail() {
+    let found = marks(
+        "columns:\n  \
+           status: [{one_of: {values: [new, paid], bad_rows: quarantine}}, {one_of: [nothing]}]\n  \
+           customer_id: [{not_null: {bad_rows: quarantine}}, {unique: {bad_rows: quarantine}}, \
+                         {exists_in: {table: silver.customers, table_where: customer_id = 11, bad_rows: quarantine}}]\n  \
+           amount: [{between: {min: 50, where: status = 'new', bad_rows: quarantine}}]\n",
+    )
+    .await;
+    let list = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        found,
+        vec![
+            (
+                1,
+                list(&[
+                    "customer_id/unique",
+                    "customer_id/exists_in",
+                    "amount/between"
+                ])
+            ),
+            (2, list(&[])),
+            (
+                3,
+                list(&[
+                    "status/one_of",
+                    "customer_id/unique",
+                    "customer_id/exists_in"
+                ])
+            ),
+            (4, list(&["status/one_of", "customer_id/not_null"])),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn without_such_checks_every_row_is_good() {
+    let found = marks("columns:\n  status: [{one_of: [nothing]}]\n").await;
+    assert_eq!(found.len(), 4);
+    assert!(found.iter().all(|(_, failed)| failed.is_empty()));
+}
+
+#[tokio::test]
+async fn unfit_check_is_named() {
+    let subject = orders().await;
+    let suite = parse("columns:\n  nope: [{not_null: {bad_rows: quarantine}}]\n");
+    let rows = subject
+        .session
+        .sql("SELECT * FROM silver.orders")
+        .await
+        .unwrap();
+    let error = mark(&suite, &subject.session, rows, now())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "check `nope/not_null` cannot be evaluated: the table has no column `nope`"
+    );
+}
