@@ -447,10 +447,10 @@ impl Value {
                 _ => Amount::Text,
             };
         }
-        if let Some(number) = text.strip_suffix('%') {
-            if let Some(number @ Number::Exact { .. }) = Number::parse(number.trim_end()) {
-                return Amount::Percent(number);
-            }
+        if let Some(number) = text.strip_suffix('%')
+            && let Some(number @ Number::Exact { .. }) = Number::parse(number.trim_end())
+        {
+            return Amount::Percent(number);
         }
         if let Some(number) = Number::parse(text) {
             return Amount::Number(number);

@@ -1,8 +1,6 @@
 //! What the program says about its own checks: `explain`, the reference, and the JSON Schema for
 //! editors. All of it is made from the files of the kinds.
 
-use std::fmt::Write;
-
 use serde_json::{Value, json};
 
 use crate::assertion::Unit;
@@ -27,11 +25,11 @@ pub fn reference_markdown() -> String {
         let docs = documentation(*kind);
         let claim = docs.lines().next().unwrap_or_default();
         let name = kind.name();
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "| [`{name}`](#{name}) | {claim} | {} |", place(*kind));
+        let place = place(*kind);
+        text.push_str(&format!("| [`{name}`](#{name}) | {claim} | {place} |\n"));
     }
     for kind in KINDS {
-        let _ = write!(text, "\n## {}\n\n{}", kind.name(), body(*kind));
+        text.push_str(&format!("\n## {}\n\n{}", kind.name(), body(*kind)));
     }
     text
 }
@@ -67,11 +65,10 @@ fn body(kind: &dyn CheckKind) -> String {
             ""
         };
         let form = form_text(setting.form);
-        let _ = writeln!(
-            text,
-            "| `{}` | {form} | {}{need} |",
+        text.push_str(&format!(
+            "| `{}` | {form} | {}{need} |\n",
             setting.key, setting.meaning
-        );
+        ));
     }
     if kind.unit() != Unit::None {
         let need = if kind.needs_threshold() {
@@ -79,19 +76,19 @@ fn body(kind: &dyn CheckKind) -> String {
         } else {
             ""
         };
-        let _ = writeln!(
-            text,
+        text.push_str(&format!(
             "| `at_least`, `at_most`, `between`, `equals` | {}; two of them for `between`; or \
-             `{{warn: ..., error: ...}}` | What is wanted.{need} |",
+             `{{warn: ..., error: ...}}` | What is wanted.{need} |\n",
             kind.unit().form()
-        );
+        ));
     }
     if let (Some(key), true) = (kind.shorthand(), kind.place() != Place::Section) {
         let what = match key {
             "limits" => "`[min, max]`".to_owned(),
             key => format!("the value of `{key}`"),
         };
-        let _ = writeln!(text, "\nIn short: `{}:` followed by {what}.", kind.name());
+        let name = kind.name();
+        text.push_str(&format!("\nIn short: `{name}:` followed by {what}.\n"));
     }
     text
 }

@@ -160,10 +160,11 @@ pub(crate) fn assess_value(check: &Check, measured: &Measured) -> Result<Finding
         return Err(no_values(check, *rows));
     };
     let mut finding = Finding::of(check, value, Some(*rows));
-    if let Quantity::Number(Number::Float(number)) = value {
-        if number.is_nan() && *values > 0 {
-            finding.message = Some("there is NaN among the values".to_owned());
-        }
+    if let Quantity::Number(Number::Float(number)) = value
+        && number.is_nan()
+        && *values > 0
+    {
+        finding.message = Some("there is NaN among the values".to_owned());
     }
     Ok(finding)
 }

@@ -42,7 +42,8 @@ impl Rule for Metric {
         let data_type = planner.data_type(&self.column)?;
         let is_ordered = matches!(self.aggregate, Aggregate::Min | Aggregate::Max);
         let has_order = is_text(&data_type) || is_time(&data_type);
-        if !data_type.is_numeric() && !(is_ordered && has_order) {
+        let is_fit = data_type.is_numeric() || is_ordered && has_order;
+        if !is_fit {
             let needs = if is_ordered {
                 "a number, a date, a timestamp or text"
             } else {

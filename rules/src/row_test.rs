@@ -91,16 +91,16 @@ fn test_values<T: RowTest>(test: &T, values: &ArrayRef) -> Result<BooleanArray> 
 /// Runs a test of text over any layout of text.
 pub(crate) fn test_text(values: &ArrayRef, test: impl FnMut(&str) -> bool) -> Result<BooleanArray> {
     match values.data_type() {
-        DataType::Utf8 => Ok(test_each(values.as_string::<i32>(), test)),
-        DataType::LargeUtf8 => Ok(test_each(values.as_string::<i64>(), test)),
-        DataType::Utf8View => Ok(test_each(values.as_string_view(), test)),
+        DataType::Utf8 => Ok(test_each(&values.as_string::<i32>(), test)),
+        DataType::LargeUtf8 => Ok(test_each(&values.as_string::<i64>(), test)),
+        DataType::Utf8View => Ok(test_each(&values.as_string_view(), test)),
         DataType::Null => Ok(BooleanArray::new_null(values.len())),
         other => exec_err!("expected text, found {other}"),
     }
 }
 
 fn test_each<'a, A: StringArrayType<'a>>(
-    values: A,
+    values: &A,
     mut test: impl FnMut(&str) -> bool,
 ) -> BooleanArray {
     let mut good = BooleanBufferBuilder::new(values.len());
@@ -150,7 +150,7 @@ impl TextSet {
         let views = values.views();
         let is_short_member = |view: u128| {
             if self.short.len() <= FEW_MEMBERS {
-                self.short.iter().any(|member| *member == view)
+                self.short.contains(&view)
             } else {
                 self.short.binary_search(&view).is_ok()
             }

@@ -210,10 +210,10 @@ impl<'a> Settings<'a> {
     }
 
     fn node_of(&self, key: &str) -> Option<&'a Node> {
-        if let Some((short, node)) = self.shorthand {
-            if short == key {
-                return Some(node);
-            }
+        if let Some((short, node)) = self.shorthand
+            && short == key
+        {
+            return Some(node);
         }
         self.entries
             .iter()

@@ -142,14 +142,14 @@ impl Suite {
         let mut problems = Problems::default();
         let fields = Fields::new(&node, "the rule file", FILE_KEYS, &mut problems);
         fields.require(&["version"], &mut problems);
-        if let Some(version) = fields.integer("version", &mut problems) {
-            if version != FORMAT_VERSION {
-                let message = format!("version {version} of rule files is not known");
-                problems.push(
-                    Problem::new(file, fields.span("version"), message)
-                        .with_hint(format!("write `version: {FORMAT_VERSION}`")),
-                );
-            }
+        if let Some(version) = fields.integer("version", &mut problems)
+            && version != FORMAT_VERSION
+        {
+            let message = format!("version {version} of rule files is not known");
+            problems.push(
+                Problem::new(file, fields.span("version"), message)
+                    .with_hint(format!("write `version: {FORMAT_VERSION}`")),
+            );
         }
         let severities = [("error", Severity::Error), ("warn", Severity::Warn)];
         let gates = [("strict", Gate::Strict), ("no_worse", Gate::NoWorse)];
@@ -251,10 +251,10 @@ impl Suite {
             }
         };
         for check in &self.checks {
-            if let Some(sql) = &check.where_ {
-                if let Err(trouble) = planner.condition(sql) {
-                    problems.push(report(check.where_span, trouble));
-                }
+            if let Some(sql) = &check.where_
+                && let Err(trouble) = planner.condition(sql)
+            {
+                problems.push(report(check.where_span, trouble));
             }
             if let Err(trouble) = check.rule.plan(check, &planner).await {
                 problems.push(report(check.span, trouble));
@@ -457,11 +457,6 @@ fn plain_name(name: &str) -> String {
 }
 
 fn sha256_hex(text: &str) -> String {
-    use std::fmt::Write;
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().fold(String::new(), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -86,11 +86,11 @@ impl CheckKind for Between {
         if has_min != min.is_some() || has_max != max.is_some() {
             return None;
         }
-        if let (Some(low), Some(high)) = (&min, &max) {
-            if low.is_more_than(high) {
-                let message = format!("nothing lies between {low} and {high}");
-                settings.problem(Some("min"), message, None);
-            }
+        if let (Some(low), Some(high)) = (&min, &max)
+            && low.is_more_than(high)
+        {
+            let message = format!("nothing lies between {low} and {high}");
+            settings.problem(Some("min"), message, None);
         }
         let column = column?.to_owned();
         Some(Arc::new(IsBetween { column, min, max }))

@@ -87,10 +87,10 @@ impl CheckKind for Sql {
         );
         let span = settings.span("query");
         let query = settings.text("query");
-        if let Some(sql) = &query {
-            if let Err(trouble) = fragment::parse_query(None, sql) {
-                settings.problem(Some("query"), trouble.message, trouble.hint);
-            }
+        if let Some(sql) = &query
+            && let Err(trouble) = fragment::parse_query(None, sql)
+        {
+            settings.problem(Some("query"), trouble.message, trouble.hint);
         }
         Some(Arc::new(Query {
             expect: expect?,
