@@ -3,6 +3,7 @@
 mod columns;
 mod merge;
 mod run;
+mod source;
 #[cfg(test)]
 mod tests;
 

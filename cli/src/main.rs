@@ -27,6 +27,8 @@ const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let arguments = Arguments::parse();
     let output = Arc::new(Output::new(arguments.format()));
     let code = match run(arguments, &output) {

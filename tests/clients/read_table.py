@@ -1,6 +1,7 @@
 """Reads a Delta table with the Python package `deltalake` and prints what it sees as JSON."""
 
 import json
+import os
 import sys
 
 import deltalake
@@ -22,3 +23,6 @@ json.dump(
     sys.stdout,
     default=str,
 )
+sys.stdout.flush()
+# The packages' threads do not always end with the interpreter.
+os._exit(0)

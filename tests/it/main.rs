@@ -2,8 +2,8 @@
 //!
 //! `python3 tests/run.py` builds the binary, prepares the readers and runs this.
 
-mod command_line;
 mod bad_input;
+mod command_line;
 mod concurrency;
 mod demo;
 mod faults;

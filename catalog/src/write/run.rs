@@ -17,6 +17,7 @@ use deltalake::parquet::file::properties::WriterProperties;
 use deltalake::protocol::SaveMode;
 use tracing::{info, warn};
 
+use super::source::{FirstError, keeping_errors};
 use super::{Batch, SchemaEvolution, Write, WriteMode, WriteOutcome, Written, columns};
 use crate::gate::Trust;
 use crate::table::GatedTable;
@@ -109,7 +110,8 @@ impl Catalog {
             transactions = state.next(batch);
         }
         let properties = CommitProperties::default().with_application_transactions(transactions);
-        let source = self.source(&table, write)?;
+        let errors = FirstError::default();
+        let source = self.source(&table, write, &errors)?;
         let result = match &write.mode {
             WriteMode::Merge(_) if !table.exists => {
                 // Nothing is there to match: the rows that the merge would insert make the first version.
@@ -166,21 +168,43 @@ impl Catalog {
                 .await
             }
         };
-        let table = self.conclude(table, result).await?;
+        let table = match self.conclude(table, result).await {
+            Err(CatalogError::Failed { message, source }) => {
+                return Err(match errors.take() {
+                    Some(error) => CatalogError::failed(
+                        format!("the rows for `{}` cannot be computed: {error}", write.table),
+                        error,
+                    ),
+                    None => CatalogError::Failed { message, source },
+                });
+            }
+            concluded => concluded?,
+        };
         crate::failpoint!("write.before_register");
         self.register_written(&table).await?;
         self.written(&table, WriteOutcome::Committed).await
     }
 
-    fn source(&self, table: &GatedTable, write: &Write) -> Result<LogicalPlan, CatalogError> {
+    fn source(
+        &self,
+        table: &GatedTable,
+        write: &Write,
+        errors: &FirstError,
+    ) -> Result<LogicalPlan, CatalogError> {
         columns::check_names(&write.table, write.source.schema())?;
+        let source = keeping_errors(write.source.clone(), errors).map_err(|error| {
+            CatalogError::failed(
+                format!("the source of `{}` cannot be planned", write.table),
+                error,
+            )
+        })?;
         if !table.exists {
             columns::check_partitions(
                 &write.table,
                 write.source.schema(),
                 &write.options.partition_by,
             )?;
-            return columns::for_new_table(&write.table, write.source.clone());
+            return columns::for_new_table(&write.table, source);
         }
         let existing = table.columns()?;
         if !write.options.partition_by.is_empty()
@@ -198,7 +222,7 @@ impl Catalog {
         }
         columns::align(
             &write.table,
-            write.source.clone(),
+            source,
             &existing.schema,
             write.options.schema_evolution,
         )
