@@ -4,6 +4,7 @@ mod apply;
 mod catalog;
 mod check;
 mod demo;
+mod explain;
 mod init;
 mod plan;
 mod query;
@@ -30,6 +31,7 @@ pub(crate) enum Command {
     Waive(waive::Waive),
     Query(query::Query),
     Catalog(catalog::CatalogArguments),
+    Explain(explain::Explain),
     Settings(settings::ShowSettings),
 }
 
@@ -54,6 +56,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliErr
         Command::Waive(waive) => Box::pin(waive.run(&context)).await,
         Command::Query(query) => Box::pin(query.run(&context)).await,
         Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,
+        Command::Explain(explain) => explain.run(&context),
         Command::Settings(settings) => settings.run(&context),
     }
 }

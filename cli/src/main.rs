@@ -7,6 +7,8 @@ mod demo;
 mod error;
 mod example;
 mod output;
+#[cfg(test)]
+mod reference;
 mod settings;
 
 use std::process::ExitCode;

@@ -39,4 +39,5 @@ pub use rows::{FAILED_CHECKS, mark};
 pub use run::judge;
 pub use subject::{Previous, Subject};
 pub use suite::{BadRows, Check, Gate, Suite, TableReference};
+pub use type_name::sql_type;
 pub use waiver::Waiver;

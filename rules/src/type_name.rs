@@ -221,7 +221,7 @@ const fn decimal_of(data_type: &DataType) -> Option<(u8, i8)> {
 }
 
 /// The SQL word for an Arrow type.
-pub(crate) fn sql_type(data_type: &DataType) -> String {
+pub fn sql_type(data_type: &DataType) -> String {
     if let Some((precision, scale)) = decimal_of(data_type) {
         return format!("decimal({precision},{scale})");
     }

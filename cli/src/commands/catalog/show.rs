@@ -3,7 +3,7 @@
 use clap::Args;
 use lakegate_catalog::{TableFormat, TableName};
 use lakegate_etl::Lakegate;
-use lakegate_rules::thousands;
+use lakegate_rules::{sql_type, thousands};
 use serde_json::{Value, json};
 
 use crate::commands::DONE;
@@ -54,7 +54,7 @@ impl Show {
             .map(|field| {
                 (
                     field.name().clone(),
-                    field.data_type().to_string(),
+                    sql_type(field.data_type()),
                     field.is_nullable(),
                 )
             })
