@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
+use lakegate_catalog::CatalogError;
 
 use crate::session::DEFAULT_SCHEMA;
 
@@ -23,10 +24,14 @@ pub(crate) struct OverlayCatalog {
 
 impl OverlayCatalog {
     /// Puts tables, by schema and name, before those of a catalog.
+    ///
+    /// `functions` are the names of functions that make tables: DataFusion looks each of them up as a table too.
     pub(crate) fn new(
         inner: Arc<dyn CatalogProvider>,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
+        functions: impl IntoIterator<Item = String>,
     ) -> Self {
+        let functions: Arc<BTreeSet<String>> = Arc::new(functions.into_iter().collect());
         let mut tables: BTreeMap<String, Tables> = BTreeMap::new();
         tables.entry(DEFAULT_SCHEMA.to_owned()).or_default();
         for (schema, table, provider) in overlays {
@@ -40,6 +45,7 @@ impl OverlayCatalog {
                 let overlay = OverlaySchema {
                     inner: inner.schema(&schema),
                     tables: RwLock::new(tables),
+                    functions: Arc::clone(&functions),
                 };
                 (schema, Arc::new(overlay))
             })
@@ -68,6 +74,7 @@ impl CatalogProvider for OverlayCatalog {
 struct OverlaySchema {
     inner: Option<Arc<dyn SchemaProvider>>,
     tables: RwLock<Tables>,
+    functions: Arc<BTreeSet<String>>,
 }
 
 impl OverlaySchema {
@@ -75,6 +82,14 @@ impl OverlaySchema {
         let tables = self.tables.read().map_err(poisoned)?;
         Ok(tables.get(&name.to_ascii_lowercase()).map(Arc::clone))
     }
+}
+
+fn is_not_found(error: &DataFusionError) -> bool {
+    let DataFusionError::External(inner) = error else {
+        return false;
+    };
+    let inner = inner.downcast_ref::<CatalogError>();
+    matches!(inner, Some(CatalogError::NotFound { .. }))
 }
 
 fn poisoned<T>(_: std::sync::PoisonError<T>) -> DataFusionError {
@@ -100,7 +115,10 @@ impl SchemaProvider for OverlaySchema {
             return Ok(Some(table));
         }
         match &self.inner {
-            Some(inner) => inner.table(name).await,
+            Some(inner) => match inner.table(name).await {
+                Err(error) if self.functions.contains(name) && is_not_found(&error) => Ok(None),
+                found => found,
+            },
             None => Ok(None),
         }
     }
@@ -144,7 +162,7 @@ mod tests {
             "flights".to_owned(),
             table as Arc<dyn TableProvider>,
         );
-        let catalog = OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay]);
+        let catalog = OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay], []);
         let schema = catalog.schema("Silver").unwrap();
         assert!(schema.table("Flights").await.unwrap().is_some());
         assert!(schema.table("other").await.unwrap().is_none());

@@ -117,12 +117,13 @@ impl Engine {
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
     ) -> SessionContext {
         let pinned = PinnedCatalog::new(Arc::clone(&self.catalog));
-        let catalog = OverlayCatalog::new(Arc::new(pinned), overlays);
         let state = SessionStateBuilder::new()
             .with_config(self.config.clone())
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .build();
+        let functions = state.table_functions().keys().cloned();
+        let catalog = OverlayCatalog::new(Arc::new(pinned), overlays, functions);
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(catalog));
         context

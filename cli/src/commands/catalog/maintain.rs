@@ -52,18 +52,17 @@ pub(super) struct Optimize {
 
 /// Make an earlier version the newest again, if it passes the rules of today
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false, args = ["version", "timestamp"])]
 pub(super) struct Restore {
     /// The table
     #[arg(value_name = "TABLE")]
     table: TableName,
 
     /// The version
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", required_unless_present = "timestamp")]
     version: Option<i64>,
 
     /// The newest version of that time
-    #[arg(long, value_name = "TIME", value_parser = point_in_time)]
+    #[arg(long, value_name = "TIME", value_parser = point_in_time, conflicts_with = "version")]
     timestamp: Option<DateTime<Utc>>,
 }
 
