@@ -127,3 +127,135 @@ fn line(argument: &Arg) -> String {
     }
     line
 }
+
+/// A section of the reference of pipelines: its heading, and the source whose documentation it is.
+struct Section {
+    heading: &'static str,
+    source: &'static str,
+    /// The item that is documented; the whole file when empty.
+    item: &'static str,
+}
+
+macro_rules! section {
+    ($heading:literal, $file:literal) => {
+        section!($heading, $file, "")
+    };
+    ($heading:literal, $file:literal, $item:literal) => {
+        Section {
+            heading: $heading,
+            source: include_str!(concat!("../../etl/src/", $file)),
+            item: $item,
+        }
+    };
+}
+
+const PIPELINES: &[Section] = &[
+    section!("# Pipelines", "pipeline.rs"),
+    section!("## Parameters", "params.rs"),
+    section!("## What waits for what", "graph.rs"),
+    section!("## `extract`: `csv`", "extract/csv.rs"),
+    section!("## `extract`: `json_lines`", "extract/json_lines.rs"),
+    section!("## `extract`: `parquet`", "extract/parquet.rs"),
+    section!("## `extract`: `delta`", "extract/delta.rs"),
+    section!("## `type`", "typing.rs"),
+    section!("### Schema files", "schema_file.rs"),
+    section!("## `sql`", "pipeline.rs", "struct SqlStage"),
+    section!("## `check`", "pipeline.rs", "struct CheckStage"),
+    section!(
+        "## `publish`",
+        "pipeline/publish_stage.rs",
+        "struct PublishStage"
+    ),
+    section!(
+        "### `mode: replace_where`",
+        "pipeline/publish_stage.rs",
+        "ReplaceWhere"
+    ),
+    section!(
+        "### `mode: merge`",
+        "pipeline/publish_stage.rs",
+        "struct MergeMode"
+    ),
+    section!(
+        "### `mode: scd2`",
+        "pipeline/publish_stage.rs",
+        "struct Scd2Mode"
+    ),
+    section!("## Quarantine", "quarantine.rs"),
+];
+
+#[test]
+fn reference_of_pipelines_is_fresh() {
+    let mut text = String::new();
+    for section in PIPELINES {
+        let documentation = if section.item.is_empty() {
+            head_of(section.source)
+        } else {
+            documentation_of(section.source, section.item)
+        };
+        assert!(
+            !documentation.is_empty(),
+            "{} is not documented",
+            section.heading
+        );
+        write!(text, "{}\n\n{documentation}\n\n", section.heading).unwrap();
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    let generated = "# Pipelines\n\nGenerated from the sources of the stages.\n";
+    expect_fresh(
+        "pipelines.md",
+        &text.replacen("# Pipelines\n", generated, 1),
+    );
+}
+
+#[test]
+fn every_format_of_extract_is_in_the_reference() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../etl/src/extract");
+    // What the formats share.
+    let shared = ["mod", "settings", "tests", "text_table"];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() || shared.contains(&name.as_str()) {
+            continue;
+        }
+        let heading = format!("## `extract`: `{name}`");
+        assert!(
+            PIPELINES.iter().any(|section| section.heading == heading),
+            "{name}"
+        );
+    }
+}
+
+/// The documentation at the head of a file.
+fn head_of(source: &str) -> String {
+    let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
+    joined(lines)
+}
+
+/// The documentation of an item: the lines above it, attributes passed over.
+fn documentation_of(source: &str, item: &str) -> String {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let at = lines.iter().position(|line| {
+        let name = line.trim_start_matches("pub ");
+        name.strip_prefix(item)
+            .is_some_and(|rest| rest.starts_with([' ', '(']))
+    });
+    let at = at.unwrap_or_else(|| panic!("`{item}` is gone"));
+    let mut above: Vec<&str> = lines[..at]
+        .iter()
+        .rev()
+        .skip_while(|line| line.starts_with("#["))
+        .map_while(|line| line.strip_prefix("///"))
+        .collect();
+    above.reverse();
+    joined(above.into_iter())
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    let lines: Vec<&str> = lines
+        .map(|line| line.strip_prefix(' ').unwrap_or(line))
+        .collect();
+    lines.join("\n").trim().to_owned()
+}
