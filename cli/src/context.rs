@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::arguments::{Arguments, SettingFlags};
 use crate::error::CliError;
 use crate::output::Output;
-use crate::settings::{self, PROJECT_FILE, Settings, Start};
+use crate::settings::{self, Origin, PROJECT_FILE, Settings, Start};
 
 /// What every command gets.
 #[derive(Debug, Clone)]
@@ -111,6 +111,14 @@ impl Context {
     /// A path that the user names, from the project folder.
     pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// The same path for the user, who stands in another folder when `-C` is given.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        match self.start.directory.origin {
+            Origin::Default => path.display().to_string(),
+            _ => self.path(path).display().to_string(),
+        }
     }
 
     /// The text of a file that the user names; `shown` is its name in messages.

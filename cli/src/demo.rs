@@ -40,13 +40,14 @@ pub(crate) async fn run(context: &Context, folder: &Path) -> Result<u8, CliError
         }
         error
     })?;
+    let folder = context.shown(folder);
     let context = context.for_project(root);
     let lakegate = context.open().await?;
     let demo = Demo {
         context: &context,
         lakegate: &lakegate,
         flights: "silver.flights".parse()?,
-        folder: folder.display().to_string(),
+        folder,
     };
     Box::pin(demo.show(files.len())).await
 }

@@ -2,17 +2,20 @@
 //!
 //! The only file that reads the environment.
 
+mod project_file;
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use lakegate_rules::yaml::{
-    self, Fields, Problem, Problems, Span, nearest_hint, parse_bytes, parse_duration,
-};
+use lakegate_rules::yaml::{Problem, Problems, Span, nearest_hint, parse_bytes, parse_duration};
 use url::Url;
 
+use self::project_file::{ProjectFile, read_project_file};
 use crate::arguments::{Arguments, Format, SettingFlags};
 use crate::error::CliError;
 
@@ -155,84 +158,6 @@ impl Start {
             format,
             log,
         })
-    }
-}
-
-/// What `lakegate.yaml` says; nothing where it says nothing.
-#[derive(Debug, Default)]
-struct ProjectFile {
-    project: Option<(String, Span)>,
-    warehouse: Option<(String, Span)>,
-    catalog: Option<(String, Span)>,
-    memory_limit: Option<(u64, Span)>,
-    sample_rows: Option<(u64, Span)>,
-    sample_keep: Option<(Duration, Span)>,
-}
-
-impl ProjectFile {
-    fn read(text: &str) -> Result<Self, Problems> {
-        let node = yaml::parse(PROJECT_FILE, text)?;
-        let mut problems = Problems::default();
-        let known = [
-            "version",
-            "project",
-            "warehouse",
-            "catalog",
-            "memory_limit",
-            "samples",
-        ];
-        let fields = Fields::new(&node, "the project", &known, &mut problems);
-        fields.require(&["version", "project"], &mut problems);
-        if let Some(version) = fields.get("version") {
-            let number = version.integer("`version`", &mut problems);
-            if number.is_some_and(|number| number != 1) {
-                version.wanted("`version`", "1", None, &mut problems);
-            }
-        }
-        let mut file = Self {
-            project: with_span(&fields, "project", fields.string("project", &mut problems)),
-            warehouse: with_span(
-                &fields,
-                "warehouse",
-                fields.string("warehouse", &mut problems),
-            ),
-            memory_limit: with_span(
-                &fields,
-                "memory_limit",
-                fields.byte_size("memory_limit", &mut problems),
-            ),
-            ..Self::default()
-        };
-        if let Some(node) = fields.get("catalog") {
-            let catalog = Fields::new(node, "`catalog`", &["embedded"], &mut problems);
-            catalog.require(&["embedded"], &mut problems);
-            let path = catalog.string("embedded", &mut problems);
-            file.catalog = with_span(&catalog, "embedded", path);
-        }
-        if let Some(node) = fields.get("samples") {
-            let samples = Fields::new(node, "`samples`", &["rows", "keep"], &mut problems);
-            let rows = samples.count("rows", &mut problems);
-            file.sample_rows = with_span(&samples, "rows", rows);
-            let keep = samples.duration("keep", &mut problems);
-            file.sample_keep = with_span(&samples, "keep", keep);
-        }
-        problems.into_result(file)
-    }
-}
-
-fn with_span<T>(fields: &Fields<'_>, key: &str, value: Option<T>) -> Option<(T, Span)> {
-    value.map(|value| (value, fields.span(key)))
-}
-
-/// The text of `lakegate.yaml`; none when there is no such file.
-fn read_project_file(root: &Path) -> Result<Option<Result<String, Problems>>, CliError> {
-    match std::fs::read(root.join(PROJECT_FILE)) {
-        Ok(bytes) => Ok(Some(yaml::decode(PROJECT_FILE, &bytes))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CliError::failed(
-            format!("cannot read `{}`", root.join(PROJECT_FILE).display()),
-            &error,
-        )),
     }
 }
 
@@ -448,111 +373,4 @@ fn normalized(path: &Path) -> PathBuf {
         }
     }
     normal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str =
-        "version: 1\nproject: p\nmemory_limit: 1GiB\nsamples: { rows: 7, keep: 2d }\n";
-
-    fn settings(
-        text: &str,
-        flags: &SettingFlags,
-        variables: &[(&str, &str)],
-    ) -> Result<Settings, CliError> {
-        let environment = |name: &str| {
-            let found = variables.iter().find(|(variable, _)| *variable == name);
-            found.map(|(_, value)| OsString::from(value))
-        };
-        let file = ProjectFile::read(text)?;
-        Settings::resolve(Path::new("/p"), &file, flags, &environment)
-    }
-
-    #[test]
-    fn stronger_origins_win() {
-        let none = SettingFlags::default();
-        let flags = SettingFlags {
-            memory_limit: Some(3),
-            ..SettingFlags::default()
-        };
-        let variables = [(MEMORY_LIMIT, "2B")];
-        let limit = |text, flags, variables| {
-            let setting = settings(text, flags, variables).unwrap().memory_limit;
-            (setting.value, setting.origin.to_string())
-        };
-        assert_eq!(
-            limit("version: 1\nproject: p", &none, &[]),
-            (None, "default".to_owned())
-        );
-        assert_eq!(
-            limit(FILE, &none, &[]),
-            (Some(1 << 30), "lakegate.yaml:3:15".to_owned())
-        );
-        assert_eq!(
-            limit(FILE, &none, &variables),
-            (
-                Some(2),
-                "environment variable LAKEGATE_MEMORY_LIMIT".to_owned()
-            )
-        );
-        assert_eq!(
-            limit(FILE, &flags, &variables),
-            (Some(3), "flag --memory-limit".to_owned())
-        );
-    }
-
-    #[test]
-    fn paths_of_the_file_are_relative_to_the_project() {
-        let text = "version: 1\nproject: p\nwarehouse: ../w h\ncatalog: { embedded: state/c.db }";
-        let settings = settings(text, &SettingFlags::default(), &[]).unwrap();
-        assert_eq!(settings.warehouse.value.as_str(), "file:///w%20h/");
-        assert_eq!(settings.catalog.value, Path::new("/p/state/c.db"));
-    }
-
-    #[test]
-    fn every_mistake_of_the_file_is_reported() {
-        let text = "version: 2\nwarehose: x\nsamples: { rows: -1, keep: 3, kep: 1 }\ncatalog: x\n";
-        let error = ProjectFile::read(text).unwrap_err();
-        assert_eq!(error.len(), 7, "{error}");
-    }
-
-    #[test]
-    fn mistakes_in_variables_and_flags_are_named() {
-        for (variable, value) in [
-            (MEMORY_LIMIT, "much"),
-            (SAMPLE_ROWS, "-1"),
-            (SAMPLE_KEEP, "3"),
-            (WAREHOUSE, "s3://bucket/x"),
-        ] {
-            let error = settings(FILE, &SettingFlags::default(), &[(variable, value)]).unwrap_err();
-            assert!(error.messages[0].text.contains(variable), "{error:?}");
-            assert_eq!(error.exit_code, 2);
-        }
-    }
-
-    #[test]
-    fn a_project_file_that_is_wrong_does_not_hide_the_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let text = "version: 1\nproject: p\nwarehouse: s3://bucket\n";
-        std::fs::write(folder.path().join(PROJECT_FILE), text).unwrap();
-        let flags = SettingFlags::default();
-        let mut problems = Problems::default();
-        let read = Settings::read_anyway(folder.path(), &flags, &|_| None, &mut problems);
-        assert!(
-            read.unwrap()
-                .unwrap()
-                .warehouse
-                .value
-                .path()
-                .ends_with("/warehouse/")
-        );
-        let text = problems.to_string();
-        assert!(
-            text.starts_with("lakegate.yaml:3:12: `warehouse` must be"),
-            "{text}"
-        );
-        assert!(Settings::read(folder.path(), &flags, &|_| None).is_err());
-    }
 }

@@ -46,7 +46,7 @@ impl Init {
                 .json(&json!({ "project": folder, "files": files, "pipeline": pipeline }))?;
             return Ok(DONE);
         }
-        let shown = self.folder.display();
+        let shown = context.shown(&self.folder);
         context.output.text(&format!(
             "made a project of {} files in {shown}\n\nGo on with:\n  cd {shown}\n  lakegate validate\n  \
              lakegate plan {pipeline}\n  lakegate run {pipeline}",

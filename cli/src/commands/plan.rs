@@ -75,7 +75,7 @@ fn subject(kind: &StageKind) -> String {
     match kind {
         StageKind::Extract(spec) => match spec.table() {
             Some((table, _)) => format!("{table}"),
-            None => String::new(),
+            None => spec.paths().join(", "),
         },
         StageKind::Type(stage) => format!("{} by {}", stage.spec.view, stage.schema.file),
         StageKind::Sql(_) => String::new(),

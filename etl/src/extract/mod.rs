@@ -146,6 +146,14 @@ impl ExtractSpec {
         parameters
     }
 
+    /// The paths as they are written, with the names of their parameters.
+    pub fn paths(&self) -> Vec<String> {
+        match &self.source {
+            Source::Files { paths, .. } => paths.iter().map(ToString::to_string).collect(),
+            Source::Delta(_) => Vec::new(),
+        }
+    }
+
     /// The catalog table that is read, when the stage names one.
     pub fn table(&self) -> Option<(&TableName, Span)> {
         match &self.source {

@@ -148,6 +148,18 @@ enum Part {
     Parameter(String),
 }
 
+impl std::fmt::Display for PathText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => f.write_str(text)?,
+                Part::Parameter(name) => write!(f, "${{{name}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
 impl PathText {
     /// Reads `path: TEXT` or `path: [TEXT, ...]`.
     pub(super) fn list(fields: &Fields<'_>, problems: &mut Problems) -> Vec<Self> {
