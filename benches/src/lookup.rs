@@ -24,7 +24,7 @@ pub(crate) async fn point_lookup(lakegate: &Path, data: &Path, scale: f64) -> Re
         clock: now,
     })
     .await?;
-    let engine = Engine::new(catalog.clone(), EngineOptions::default())?;
+    let engine = Engine::new(catalog.clone(), &EngineOptions::default())?;
     let name: TableName = "bench.lineitem".parse()?;
     let rows = catalog
         .snapshot(&name, At::Latest)

@@ -253,10 +253,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 fn plain_message(error: &DataFusionError) -> String {
     let text = error.strip_backtrace();
     let mut rest = text.as_str();
-    loop {
-        let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) else {
-            break;
-        };
+    while let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = stripped;
     }
     let mut letters = rest.chars();

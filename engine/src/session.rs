@@ -58,7 +58,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the folder for spilled rows cannot be used.
-    pub fn new(catalog: Arc<Catalog>, options: EngineOptions) -> Result<Arc<Self>, EngineError> {
+    pub fn new(catalog: Arc<Catalog>, options: &EngineOptions) -> Result<Arc<Self>, EngineError> {
         let memory_limit = options.memory_limit.unwrap_or_else(default_memory_limit);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory_limit), NAMED_CONSUMERS);
         let mut runtime = RuntimeEnvBuilder::new()

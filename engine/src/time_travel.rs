@@ -53,7 +53,7 @@ impl VersionUse {
         match (&self.operand, self.unit) {
             (Operand::Number(text), Unit::Version) => self.version(text),
             (Operand::Text(text), Unit::Timestamp) => self.timestamp(text),
-            (Operand::Parameter(name), unit) => self.from_parameter(name, unit, parameters),
+            (Operand::Parameter(name), unit) => self.value_of(name, unit, parameters),
             (Operand::Number(text) | Operand::Text(text), unit) => Err(EngineError::invalid(
                 format!("`{text}` does not fit after `{}`", unit.clause()),
                 self.place,
@@ -62,12 +62,7 @@ impl VersionUse {
         }
     }
 
-    fn from_parameter(
-        &self,
-        name: &str,
-        unit: Unit,
-        parameters: &Parameters,
-    ) -> Result<At, EngineError> {
+    fn value_of(&self, name: &str, unit: Unit, parameters: &Parameters) -> Result<At, EngineError> {
         let value = parameters.get(name).ok_or_else(|| {
             EngineError::invalid(format!("parameter `{name}` has no value"), self.place, None)
         })?;

@@ -87,7 +87,7 @@ impl Lakegate {
         .await?;
         let engine = Engine::new(
             Arc::clone(&catalog),
-            EngineOptions {
+            &EngineOptions {
                 memory_limit: options.memory_limit,
                 temp_dir: Some(options.root.join(STATE_FOLDER).join("spill")),
                 target_partitions: None,

@@ -19,7 +19,7 @@ pub(crate) async fn record(
         .root()
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
-    Records::of_run(project, values, report)
+    Records::of_run(project.as_deref(), values, report)
         .keep(lakegate)
         .await
 }
@@ -73,7 +73,7 @@ impl Records {
         Ok(())
     }
 
-    fn of_run(project: Option<String>, values: &Values, report: &RunReport) -> Self {
+    fn of_run(project: Option<&str>, values: &Values, report: &RunReport) -> Self {
         let mut records = Self::default();
         let has = |outcome: Outcome| report.stages.iter().find(|stage| stage.outcome == outcome);
         let (outcome, first) = match (has(Outcome::Failed), has(Outcome::Refused)) {

@@ -2,6 +2,7 @@
 
 mod graph;
 mod publish;
+mod query;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ impl Project {
         self.folder.path()
     }
 
-    /// Writes a file of the project. A line of a text may begin with as many spaces as the first one does.
+    /// Writes a file of the project.
     pub(crate) fn write(&self, file: &str, text: &str) -> &Self {
         let path = self.root().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -70,6 +71,15 @@ impl Project {
             ..RunOptions::default()
         };
         self.try_run(options).await.unwrap()
+    }
+
+    /// Why a query is refused.
+    pub(crate) async fn refused(&self, sql: &str) -> lakegate_engine::EngineError {
+        let engine = &self.lakegate.engine;
+        engine
+            .query(sql, QueryOptions::default())
+            .await
+            .unwrap_err()
     }
 
     /// The rows of a query, one text a row.
