@@ -13,6 +13,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{At, CatalogError, TableName};
 
 use crate::parameters::{self, Parameters};
+use crate::statement::is_reading;
 use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
@@ -88,6 +89,9 @@ impl Engine {
         statement: &Statement,
         options: QueryOptions,
     ) -> Result<Planned, EngineError> {
+        if !is_reading(&statement.inner) {
+            return Err(not_reading());
+        }
         let QueryOptions {
             at,
             parameters,
@@ -140,13 +144,7 @@ impl Engine {
             .statement_to_plan(bound)
             .await
             .map_err(EngineError::from_planning)?;
-        read_only().verify_plan(&plan).map_err(|_| {
-            EngineError::invalid(
-                "only queries are possible here: the statement changes or sets something",
-                None,
-                "write a SELECT; tables change by pipelines".to_owned(),
-            )
-        })?;
+        read_only().verify_plan(&plan).map_err(|_| not_reading())?;
         Ok(Planned { session, plan })
     }
 }
@@ -171,6 +169,14 @@ async fn expect_table(session: &SessionContext, table: &TableUse) -> Result<(), 
         )),
         other => Err(other),
     }
+}
+
+fn not_reading() -> EngineError {
+    EngineError::invalid(
+        "only queries are possible here: the statement changes or sets something",
+        None,
+        "write a SELECT; tables change by pipelines".to_owned(),
+    )
 }
 
 /// No definitions, no changes, no settings.

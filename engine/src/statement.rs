@@ -108,6 +108,25 @@ impl Statement {
     }
 }
 
+/// Whether a statement is of a kind that reads. The plan is looked at too: a query can hold an INSERT.
+pub(crate) fn is_reading(statement: &DfStatement) -> bool {
+    match statement {
+        DfStatement::Statement(statement) => matches!(
+            **statement,
+            SqlStatement::Query(_)
+                | SqlStatement::ExplainTable { .. }
+                | SqlStatement::ShowTables { .. }
+                | SqlStatement::ShowColumns { .. }
+                | SqlStatement::ShowFunctions { .. }
+                | SqlStatement::ShowVariable { .. }
+        ),
+        DfStatement::Explain(explain) => is_reading(&explain.statement),
+        DfStatement::CreateExternalTable(_) | DfStatement::CopyTo(_) | DfStatement::Reset(_) => {
+            false
+        }
+    }
+}
+
 /// Runs a visitor over a statement, whichever of DataFusion's own kinds it is.
 pub(crate) fn visit<V: Visitor>(statement: &DfStatement, visitor: &mut V) -> ControlFlow<V::Break> {
     match statement {
