@@ -1,6 +1,6 @@
 //! The generated reference in `docs/reference/`, and the test that fails when it is stale.
 //!
-//! `UPDATE=1 cargo test -p lakegate reference` writes it anew.
+//! `UPDATE=1 cargo test --workspace --bin lakegate reference` writes it anew.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ fn expect_fresh(file: &str, text: &str) {
     let on_disk = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         on_disk == text,
-        "docs/reference/{file} is stale: run `UPDATE=1 cargo test -p lakegate reference`"
+        "docs/reference/{file} is stale: run `UPDATE=1 cargo test --workspace --bin lakegate reference`"
     );
 }
 
