@@ -6,6 +6,9 @@
 //!   month: { type: integer }                  # no default: it must be given
 //!   since: { type: date, default: 2013-01-01 }
 //! ```
+//!
+//! Types: `string`, `integer` (64 bits), `number` (64 bits), `boolean`, `date` (`2013-01-31`), `timestamp` (UTC unless
+//! it has a zone: `2013-01-31T12:00:00`). A parameter without a default has to be given to each run.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakegate_catalog::{SchemaEvolution, TableName};
+use lakegate_catalog::{SYSTEM_SCHEMA, SchemaEvolution, TableName};
 use lakegate_rules::Suite;
 use lakegate_rules::yaml::{Fields, Node, Problems, Span};
 
@@ -20,6 +20,10 @@ use lakegate_rules::yaml::{Fields, Node, Problems, Span};
 ///     schema_evolution: refuse     # refuse | add_columns
 ///     target_file_size: 128MiB
 /// ```
+///
+/// `append` adds the view's rows to those of the table, `overwrite` puts them in the place of all rows; the other modes
+/// are described below. The first publish makes the table. The schema `lakegate` is the system's own: no publish
+/// writes to it.
 ///
 /// The rule file is attached to the table by the commit that it lets pass. Without `rules`, the rules that
 /// are attached to the table stay and judge the commit.
@@ -58,7 +62,7 @@ pub enum PublishMode {
     Append,
     /// They are replaced.
     Overwrite,
-    /// Those for which a predicate is true are replaced; every row of the view must satisfy it.
+    /// Rows for which a predicate is true are replaced; every row of the view must satisfy it.
     ///
     /// ```yaml
     /// publish: { view: flights, table: silver.flights, mode: replace_where, replace_where: "month = :month" }
@@ -197,7 +201,8 @@ impl PublishStage {
         let view = fields.string("view", problems);
         let table = fields
             .string("table", problems)
-            .and_then(|text| table_name(&text, fields.span("table"), node, problems));
+            .and_then(|text| table_name(&text, fields.span("table"), node, problems))
+            .filter(|table| !is_reserved(table, fields.span("table"), node, problems));
         let mode_name = fields.choice("mode", MODES, problems);
         if let Some(mode) = mode_name {
             refuse_keys_of_other_modes(&fields, mode, problems);
@@ -257,6 +262,18 @@ pub(super) fn table_name(
             None
         }
     }
+}
+
+/// Tables of the system's own schema are written by the system only.
+fn is_reserved(table: &TableName, span: Span, node: &Node, problems: &mut Problems) -> bool {
+    if table.schema != SYSTEM_SCHEMA {
+        return false;
+    }
+    let message = format!("`{table}` is a table of Lakegate itself, and no publish writes to it");
+    let mut problem = node.problem(message);
+    problem.span = Some(span);
+    problems.push(problem.with_hint("publish to a table of another schema".to_owned()));
+    true
 }
 
 fn expect_same_table(

@@ -1,7 +1,7 @@
 //! Planning without reading data.
 
 use super::Project;
-use crate::{validate, validate_file};
+use crate::{RunOptions, validate, validate_file};
 
 const SCHEMA: &str =
     "version: 1\ncolumns:\n  - { name: id, type: bigint }\n  - { name: city, type: string }\n";
@@ -111,4 +111,29 @@ stages:
             "{what} at {place} is not reported: {problems:#?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publish_into_the_system_schema_is_refused_by_name_before_anything_runs() {
+    let project = Project::new().await;
+    project.write("data/a.csv", "id\n1\n");
+    project.write(
+        "pipelines/p.yaml",
+        "version: 1
+stages:
+  - name: raw
+    extract: { path: data/a.csv, format: csv }
+  - name: publish_runs
+    publish: { view: raw, table: Lakegate.runs, mode: overwrite }
+",
+    );
+    let expected = "pipelines/p.yaml:6:34: `lakegate.runs` is a table of Lakegate itself";
+    let problems = problems(&project).await;
+    assert!(
+        problems.len() == 1 && problems[0].starts_with(expected),
+        "{problems:#?}"
+    );
+    let error = project.try_run(RunOptions::default()).await.unwrap_err();
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(!project.root().join("warehouse/lakegate").exists());
 }

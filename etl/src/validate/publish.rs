@@ -17,12 +17,6 @@ use crate::publish::scd2;
 
 impl Planning<'_> {
     pub(super) async fn publish(&mut self, publish: &PublishStage) {
-        if publish.table.schema == lakegate_catalog::SYSTEM_SCHEMA {
-            let message = format!("`{}` is a table of Lakegate itself", publish.table);
-            let hint = "publish to a table of another schema".to_owned();
-            self.problem(publish.table_span, message, Some(hint));
-            return;
-        }
         let view = self.views.get(&publish.view).cloned();
         let (columns, is_certain) = match view {
             Some(ViewSchema {
