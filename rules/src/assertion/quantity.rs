@@ -1,0 +1,174 @@
+//! Metrics in the form in which they are exact, and how they read for people.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::time::Duration;
+
+use datafusion::common::ScalarValue;
+
+use super::number::{Number, rescale};
+use super::value::{Amount, Value};
+
+/// A metric, in the form in which it is exact.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Quantity {
+    /// A number.
+    Number(Number),
+    /// A share: `part` of `whole`, for example the good rows of all rows.
+    Share {
+        /// Numerator.
+        part: u64,
+        /// Denominator; not zero.
+        whole: u64,
+    },
+    /// Milliseconds; negative when the newest value lies in the future.
+    Age(i64),
+    /// A date or timestamp: microseconds since 1970, UTC.
+    Moment(i64, String),
+    /// Text.
+    Text(String),
+}
+
+impl Quantity {
+    /// The metric of a minimum or maximum; `None` for null.
+    pub(crate) fn from_scalar(value: &ScalarValue) -> Option<Self> {
+        if value.is_null() {
+            return None;
+        }
+        let integer = |v: i128| Some(Self::Number(Number::integer(v)));
+        match value {
+            ScalarValue::Int8(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::Int16(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::Int32(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::Int64(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::UInt8(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::UInt16(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::UInt32(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::UInt64(Some(v)) => integer(i128::from(*v)),
+            ScalarValue::Float16(Some(v)) => {
+                Some(Self::Number(Number::Float(f64::from(v.to_f32()))))
+            }
+            // Through text: 1.1 in 32 bits is meant as 1.1, not as 1.10000002384.
+            ScalarValue::Float32(Some(v)) => Some(Self::Number(Number::Float(
+                v.to_string().parse().unwrap_or(f64::from(*v)),
+            ))),
+            ScalarValue::Float64(Some(v)) => Some(Self::Number(Number::Float(*v))),
+            ScalarValue::Decimal32(Some(v), _, scale) => decimal(i128::from(*v), *scale),
+            ScalarValue::Decimal64(Some(v), _, scale) => decimal(i128::from(*v), *scale),
+            ScalarValue::Decimal128(Some(v), _, scale) => decimal(*v, *scale),
+            ScalarValue::Decimal256(Some(v), _, scale) => match v.to_i128() {
+                Some(v) => decimal(v, *scale),
+                None => format!("{v}e{}", -i32::from(*scale))
+                    .parse()
+                    .ok()
+                    .map(|v| Self::Number(Number::Float(v))),
+            },
+            ScalarValue::Dictionary(_, inner) => Self::from_scalar(inner),
+            ScalarValue::Utf8(Some(v))
+            | ScalarValue::LargeUtf8(Some(v))
+            | ScalarValue::Utf8View(Some(v)) => Some(Self::Text(v.clone())),
+            _ => {
+                let micros = moment_of(value)?;
+                Some(Self::Moment(micros, value.to_string()))
+            }
+        }
+    }
+
+    /// The metric as one number, for records and for comparing two reports.
+    pub(crate) fn as_f64(&self) -> Option<f64> {
+        let value = match self {
+            Self::Number(number) => number.to_f64(),
+            Self::Share { part, whole } => *part as f64 / *whole as f64,
+            Self::Age(milliseconds) => *milliseconds as f64 / 1000.0,
+            Self::Moment(micros, _) => *micros as f64 / 1e6,
+            Self::Text(_) => return None,
+        };
+        value.is_finite().then_some(value)
+    }
+
+    pub(super) fn compare(&self, wanted: &Value) -> Option<Ordering> {
+        match (self, &wanted.amount) {
+            (Self::Number(left), Amount::Number(right)) => left.compare(*right),
+            (Self::Share { part, whole }, Amount::Percent(percent)) => {
+                compare_share(*part, *whole, *percent)
+            }
+            (Self::Age(left), Amount::Duration(right)) => {
+                Some(i128::from(*left).cmp(&i128::try_from(right.as_millis()).ok()?))
+            }
+            (Self::Moment(left, _), Amount::Moment(right)) => Some(left.cmp(right)),
+            (Self::Text(left), _) => Some(left.as_str().cmp(wanted.text.as_str())),
+            _ => None,
+        }
+    }
+}
+
+fn decimal(unscaled: i128, scale: i8) -> Option<Quantity> {
+    let number = match u32::try_from(scale) {
+        Ok(scale) => Number::Exact { unscaled, scale },
+        Err(_) => match rescale(unscaled, u32::from(scale.unsigned_abs())) {
+            Some(unscaled) => Number::integer(unscaled),
+            None => Number::Float(unscaled as f64 * 10f64.powi(-i32::from(scale))),
+        },
+    };
+    Some(Quantity::Number(number))
+}
+
+/// A date or timestamp as microseconds since 1970.
+fn moment_of(value: &ScalarValue) -> Option<i64> {
+    match value {
+        ScalarValue::Date32(Some(days)) => Some(i64::from(*days) * 86_400_000_000),
+        ScalarValue::Date64(Some(millis)) => millis.checked_mul(1000),
+        ScalarValue::TimestampSecond(Some(v), _) => v.checked_mul(1_000_000),
+        ScalarValue::TimestampMillisecond(Some(v), _) => v.checked_mul(1000),
+        ScalarValue::TimestampMicrosecond(Some(v), _) => Some(*v),
+        ScalarValue::TimestampNanosecond(Some(v), _) => Some(v.div_euclid(1000)),
+        _ => None,
+    }
+}
+
+fn compare_share(part: u64, whole: u64, percent: Number) -> Option<Ordering> {
+    if let Number::Exact { unscaled, scale } = percent {
+        let left = rescale(i128::from(part), scale.checked_add(2)?);
+        let right = unscaled.checked_mul(i128::from(whole));
+        if let (Some(left), Some(right)) = (left, right) {
+            return Some(left.cmp(&right));
+        }
+    }
+    (part as f64 * 100.0 / whole as f64).partial_cmp(&percent.to_f64())
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Share { part, whole } => f.write_str(&percent(*part, *whole)),
+            Self::Age(milliseconds) if *milliseconds < 0 => {
+                write!(f, "{} in the future", duration(milliseconds.unsigned_abs()))
+            }
+            Self::Age(milliseconds) => f.write_str(&duration(milliseconds.unsigned_abs())),
+            Self::Moment(_, text) | Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A share for people. It says `100%` and `0%` only when that is exact.
+fn percent(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return "no rows".to_owned();
+    }
+    let share = part as f64 * 100.0 / whole as f64;
+    for digits in 2..17 {
+        let text = format!("{share:.digits$}");
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        let rounds_to_end = (text == "100" && part != whole) || (text == "0" && part != 0);
+        if !rounds_to_end {
+            return format!("{text}%");
+        }
+    }
+    format!("{part} of {whole}")
+}
+
+fn duration(milliseconds: u64) -> String {
+    let seconds = Duration::from_secs(milliseconds / 1000);
+    humantime::format_duration(seconds).to_string()
+}
