@@ -1,0 +1,90 @@
+//! Smallest and largest values.
+
+use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::logical_expr::Accumulator;
+
+use crate::assertion::{Number, Quantity};
+use crate::finding::Measured;
+use crate::plan::Trouble;
+
+/// A minimum or maximum. NaN is not ordered: one NaN makes the metric NaN.
+pub(super) struct Extreme {
+    accumulator: Box<dyn Accumulator>,
+    values: u64,
+    has_nan: bool,
+}
+
+impl Extreme {
+    pub(super) fn new(accumulator: Box<dyn Accumulator>) -> Self {
+        Self {
+            accumulator,
+            values: 0,
+            has_nan: false,
+        }
+    }
+
+    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+        let values = input.len() - input.null_count();
+        if values == 0 {
+            return Ok(());
+        }
+        self.values += values as u64;
+        self.has_nan |= has_nan(input)?;
+        Ok(self.accumulator.update_batch(std::slice::from_ref(input))?)
+    }
+
+    pub(super) fn merge(&mut self, mut other: Self) -> Result<(), Trouble> {
+        self.has_nan |= other.has_nan;
+        if other.values == 0 {
+            return Ok(());
+        }
+        self.values += other.values;
+        let states = other.accumulator.state()?;
+        let arrays = states
+            .iter()
+            .map(|state| state.to_array())
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(self.accumulator.merge_batch(&arrays)?)
+    }
+
+    pub(super) fn finish(mut self, rows: u64) -> Result<Measured, Trouble> {
+        let value = if self.has_nan {
+            Some(Quantity::Number(Number::Float(f64::NAN)))
+        } else if self.values == 0 {
+            None
+        } else {
+            Quantity::from_scalar(&self.accumulator.evaluate()?)
+        };
+        Ok(Measured::Value {
+            rows,
+            values: self.values,
+            value,
+        })
+    }
+}
+
+fn has_nan(input: &ArrayRef) -> Result<bool, Trouble> {
+    Ok(match input.data_type() {
+        DataType::Float16 => has_nan(&cast(input, &DataType::Float32)?)?,
+        DataType::Float32 => any_value(input.as_primitive::<Float32Type>(), |v: f32| v.is_nan()),
+        DataType::Float64 => any_value(input.as_primitive::<Float64Type>(), |v: f64| v.is_nan()),
+        _ => false,
+    })
+}
+
+fn any_value<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    test: impl Fn(T::Native) -> bool,
+) -> bool {
+    if array.null_count() == 0 {
+        // Without an early exit the loop is vectorized, and finding one is the rare case.
+        array
+            .values()
+            .iter()
+            .fold(false, |found, v| found | test(*v))
+    } else {
+        array.iter().flatten().any(test)
+    }
+}

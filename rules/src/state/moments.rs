@@ -1,0 +1,74 @@
+//! Number, mean and squared deviations of values, merged as Chan, Golub and LeVeque describe.
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+
+use crate::plan::Trouble;
+
+/// Number, mean and sum of squared deviations.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moments {
+    pub(super) values: u64,
+    mean: f64,
+    pub(super) squares: f64,
+}
+
+impl Moments {
+    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+        let wide = cast(input, &DataType::Float64)?;
+        let array = wide.as_primitive::<Float64Type>();
+        let values = (array.len() - array.null_count()) as u64;
+        if values == 0 {
+            return Ok(());
+        }
+        let batch = if array.null_count() == 0 {
+            let slice = array.values();
+            let mean = lanes(slice, |v| v) / values as f64;
+            Self {
+                values,
+                mean,
+                squares: lanes(slice, |v| (v - mean) * (v - mean)),
+            }
+        } else {
+            let mean = array.iter().flatten().sum::<f64>() / values as f64;
+            let square = |v: f64| (v - mean) * (v - mean);
+            Self {
+                values,
+                mean,
+                squares: array.iter().flatten().map(square).sum(),
+            }
+        };
+        self.merge(&batch);
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        if other.values == 0 {
+            return;
+        }
+        if self.values == 0 {
+            *self = *other;
+            return;
+        }
+        let (left, right) = (self.values as f64, other.values as f64);
+        let total = left + right;
+        let delta = other.mean - self.mean;
+        self.mean += delta * right / total;
+        self.squares += other.squares + delta * delta * left * right / total;
+        self.values += other.values;
+    }
+}
+
+/// Adds up in eight lanes: the compiler may use wide registers, and rounding stays smaller.
+fn lanes(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+    let mut sums = [0.0; 8];
+    let chunks = values.chunks_exact(sums.len());
+    let rest: f64 = chunks.remainder().iter().map(|v| term(*v)).sum();
+    for chunk in chunks {
+        for (sum, value) in sums.iter_mut().zip(chunk) {
+            *sum += term(*value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
