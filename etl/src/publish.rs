@@ -1,5 +1,6 @@
 //! Publishing: a view becomes a version of a table, through the gate, once for each batch.
 
+mod conditions;
 mod live_table;
 pub(crate) mod scd2;
 
@@ -22,6 +23,8 @@ use crate::report::Outcome;
 use crate::run::{Draft, Output, Runner, Stop, View};
 use crate::transform::scan_plan;
 use crate::watched::{Watch, Watched};
+
+use conditions::{all_of, any_of, refuse_null_keys, rows_with_nulls};
 
 /// Keys that an error about repeated keys names.
 const NAMED_KEYS: usize = 5;
@@ -88,6 +91,9 @@ impl Runner {
         let _turn = self.turn().await?;
         let session = self.lakegate.engine.session();
         let watch = Watch::new(&draft.report.name, Arc::clone(&self.events));
+        if let PublishMode::Merge(merge) = &publish.mode {
+            refuse_null_keys(&session, &source, &merge.key, &publish.view).await?;
+        }
         let plan = match &publish.mode {
             PublishMode::Scd2(scd2) => {
                 let now = self.lakegate.now();
@@ -402,11 +408,8 @@ fn read_report(value: &serde_json::Value) -> Option<Report> {
 
 /// The condition of a merge. A null equals nothing.
 fn equal_keys(key: &[String]) -> String {
-    let pairs: Vec<String> = key
-        .iter()
-        .map(|column| format!("target.{0} = source.{0}", quoted(column)))
-        .collect();
-    pairs.join(" AND ")
+    let pairs = key.iter();
+    all_of(pairs.map(|column| format!("target.{0} = source.{0}", quoted(column))))
 }
 
 /// A name in SQL that means exactly this column.

@@ -81,8 +81,8 @@ pub enum PublishMode {
 
 /// A merge by a key.
 ///
-/// Rows of view and table with equal keys belong together; a null in a key equals nothing, so that such rows are
-/// inserted (`not_null` and `unique_key` in the table's rules say whether they may be). The conditions are SQL over
+/// Rows of view and table with equal keys belong together. A null equals nothing, so that a row with a null in its key
+/// would be inserted at each publish: such rows are refused, and the SQL must filter them. The conditions are SQL over
 /// `source` and `target`; `delete_when` goes before `update_when`.
 ///
 /// ```yaml
@@ -113,6 +113,7 @@ pub struct MergeMode {
 ///
 /// The publish adds the columns `valid_from`, `valid_to` and `is_current`. A row of the view whose tracked columns
 /// differ from the current row of its key ends that row and begins another. Keys that the view lacks stay as they are.
+/// A null in the key or in `effective_at` is refused.
 ///
 /// ```yaml
 /// publish:

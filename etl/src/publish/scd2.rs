@@ -17,7 +17,10 @@ use lakegate_catalog::{
 };
 
 use super::live_table::LiveTable;
-use super::{NAMED_KEYS, equal_keys, named_rows, quoted, repeated_keys};
+use super::{
+    NAMED_KEYS, all_of, any_of, equal_keys, named_rows, quoted, refuse_null_keys, repeated_keys,
+    rows_with_nulls,
+};
 use crate::pipeline::Scd2Mode;
 use crate::{EtlError, Lakegate};
 
@@ -103,7 +106,7 @@ pub(super) async fn stage(
     plan.map_err(EtlError::from_datafusion)
 }
 
-/// Each key of the view has one row, and no part of it is null.
+/// Each key of the view has one row, no part of it is null, and every row says from when it is valid.
 async fn expect_keys(
     session: &SessionContext,
     source: &Arc<dyn TableProvider>,
@@ -116,34 +119,21 @@ async fn expect_keys(
             "keep one row for each key in the view, or add columns to `key`".to_owned(),
         ));
     }
-    let nulls: Vec<String> = scd2
-        .key
-        .iter()
-        .map(|c| format!("{} IS NULL", quoted(c)))
-        .collect();
-    let sql = format!("SELECT 1 FROM source WHERE {} LIMIT 1", nulls.join(" OR "));
-    if rows(session, &sql).await?.is_empty() {
+    refuse_null_keys(session, source, &scd2.key, view).await?;
+    let Some((column, _)) = &scd2.effective_at else {
         return Ok(());
+    };
+    let effective_at = std::slice::from_ref(column);
+    match rows_with_nulls(session, source, effective_at).await? {
+        None => Ok(()),
+        Some(nulls) => Err(EtlError::request(
+            format!("view `{view}` has rows that become valid at no time: {nulls}"),
+            format!(
+                "`effective_at` needs a time in every row: filter them in the SQL, `WHERE {} IS NOT NULL`",
+                quoted(column)
+            ),
+        )),
     }
-    Err(EtlError::request(
-        format!(
-            "view `{view}` has rows whose key [{}] is null in part",
-            scd2.key.join(", ")
-        ),
-        "a history needs a whole key: filter such rows out".to_owned(),
-    ))
-}
-
-async fn rows(
-    session: &SessionContext,
-    sql: &str,
-) -> Result<Vec<datafusion::arrow::record_batch::RecordBatch>, EtlError> {
-    let frame = session.sql(sql).await.map_err(EtlError::from_datafusion)?;
-    let batches = frame.collect().await.map_err(EtlError::from_datafusion)?;
-    Ok(batches
-        .into_iter()
-        .filter(|batch| batch.num_rows() > 0)
-        .collect())
 }
 
 struct Staging<'a> {
@@ -166,13 +156,8 @@ impl Staging<'_> {
     }
 
     fn same_key(&self) -> String {
-        let pairs: Vec<String> = self
-            .scd2
-            .key
-            .iter()
-            .map(|column| format!("t.{0} = s.{0}", quoted(column)))
-            .collect();
-        pairs.join(" AND ")
+        let pairs = self.scd2.key.iter();
+        all_of(pairs.map(|column| format!("t.{0} = s.{0}", quoted(column))))
     }
 
     /// Columns whose change begins a row.
@@ -194,19 +179,12 @@ impl Staging<'_> {
     }
 
     fn differs(&self) -> String {
-        let differences: Vec<String> = self
-            .tracked()
-            .iter()
-            .map(|column| match self.has_target(column) {
-                true => format!("t.{0} IS DISTINCT FROM s.{0}", quoted(column)),
-                // A column that the table lacks counts as null there.
-                false => format!("s.{} IS NOT NULL", quoted(column)),
-            })
-            .collect();
-        match differences.is_empty() {
-            true => "false".to_owned(),
-            false => format!("({})", differences.join(" OR ")),
-        }
+        let tracked = self.tracked();
+        any_of(tracked.iter().map(|column| match self.has_target(column) {
+            true => format!("t.{0} IS DISTINCT FROM s.{0}", quoted(column)),
+            // A column that the table lacks counts as null there.
+            false => format!("s.{} IS NOT NULL", quoted(column)),
+        }))
     }
 
     fn sql(&self) -> String {
@@ -243,12 +221,12 @@ impl Staging<'_> {
             .unwrap_or_default();
         format!(
             "SELECT {begun} FROM source s \
-             LEFT JOIN target t ON {same_key} AND t.{IS_CURRENT} \
-             WHERE t.{first_key} IS NULL OR {differs} \
+             LEFT JOIN target t ON {same_key} AND (t.{IS_CURRENT}) \
+             WHERE (t.{first_key} IS NULL) OR {differs} \
              UNION ALL \
              SELECT {}, CAST(t.{VALID_FROM} AS {TIME}), {effective}, false \
-             FROM source s JOIN target t ON {same_key} AND t.{IS_CURRENT} \
-             WHERE {differs} AND CAST(t.{VALID_FROM} AS {TIME}) < {effective}",
+             FROM source s JOIN target t ON {same_key} AND (t.{IS_CURRENT}) \
+             WHERE {differs} AND (CAST(t.{VALID_FROM} AS {TIME}) < {effective})",
             of_target.join(", ")
         )
     }
@@ -267,8 +245,8 @@ impl Staging<'_> {
             .map(|c| format!("s.{}", quoted(c)))
             .collect();
         let sql = format!(
-            "SELECT {} FROM source s JOIN target t ON {} AND t.{IS_CURRENT} \
-             WHERE {} AND CAST(t.{VALID_FROM} AS {TIME}) > {} LIMIT {NAMED_KEYS}",
+            "SELECT {} FROM source s JOIN target t ON {} AND (t.{IS_CURRENT}) \
+             WHERE {} AND (CAST(t.{VALID_FROM} AS {TIME}) > {}) LIMIT {NAMED_KEYS}",
             key.join(", "),
             self.same_key(),
             self.differs(),

@@ -1,6 +1,7 @@
 //! Whole pipelines over projects in temporary folders.
 
 mod graph;
+mod keys;
 mod publish;
 mod query;
 mod validate;

@@ -6,7 +6,7 @@ use crate::{Outcome, RunOptions};
 const SCHEMA: &str = "version: 1\ncolumns:\n  - { name: id, type: bigint, nullable: false }\n  - { name: city, type: string }\n  - { name: n, type: int }\n";
 
 /// A project whose pipeline types a CSV file and publishes it.
-async fn project(publish: &str) -> Project {
+pub(super) async fn project(publish: &str) -> Project {
     let project = Project::new().await;
     project.write("schemas/s.yaml", SCHEMA);
     project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,20\n");
@@ -33,7 +33,7 @@ stages:
     project
 }
 
-const ALL: &str = "SELECT id, city, n FROM silver.cities ORDER BY id, n";
+pub(super) const ALL: &str = "SELECT id, city, n FROM silver.cities ORDER BY id, n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn append_adds_rows_and_the_same_batch_only_once() {
