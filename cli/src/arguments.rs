@@ -70,8 +70,9 @@ pub(crate) enum Format {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; warnings too, unless `--fail-on warn`
-  1  a check failed or could not be evaluated: nothing was published
+  0  done; with warnings too, and with failures that `gate: no_worse` accepts
+  1  a check failed or could not be evaluated, and its version was not published;
+     or there are warnings, with `--fail-on warn`: what was published stays published
   2  the configuration or the input is invalid
   3  storage or engine failed";
 

@@ -84,14 +84,31 @@ impl Identity {
     }
 }
 
+/// What the name of a table ends in that takes the rows which row-level checks reject.
+const QUARANTINE: &str = "quarantine";
+
+/// What the name of a table ends in that takes the rows which do not type.
+const UNTYPED: &str = "quarantine_untyped";
+
+/// The table that a quarantine belongs to, by its name; none for other tables.
+pub(crate) fn published_beside(table: &TableName) -> Option<TableName> {
+    [QUARANTINE, UNTYPED].iter().find_map(|what| {
+        let name = table.table.strip_suffix(what)?.strip_suffix("__")?;
+        Some(TableName {
+            schema: table.schema.clone(),
+            table: name.to_owned(),
+        })
+    })
+}
+
 /// The table beside a table that takes the rows which row-level checks reject.
 pub(crate) fn quarantine_of(table: &TableName) -> TableName {
-    beside(table, "quarantine")
+    beside(table, QUARANTINE)
 }
 
 /// The table beside a table that takes the rows which do not type, as the text that they were.
 pub(crate) fn untyped_of(table: &TableName) -> TableName {
-    beside(table, "quarantine_untyped")
+    beside(table, UNTYPED)
 }
 
 fn beside(table: &TableName, what: &str) -> TableName {

@@ -41,7 +41,7 @@ impl Runner {
             .await;
         draft.report.rows = report.rows;
         let blocks = report.blocks();
-        let failure = check_failed(&format!("view `{}`", check.view), &report);
+        let failure = check_failed(&format!("view `{}`", check.view), &report, None);
         draft.judged(self, report);
         if blocks { Err(failure.into()) } else { Ok(()) }
     }

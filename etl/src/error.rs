@@ -40,6 +40,8 @@ pub enum EtlError {
     CheckFailed {
         /// Which checks failed on what.
         message: String,
+        /// The way out.
+        hint: Option<String>,
     },
     /// Something else failed.
     #[error("{message}")]
@@ -104,13 +106,11 @@ impl EtlError {
     /// The way out, when there is one. Problems carry their own.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Request { hint, .. } => hint.as_deref(),
+            Self::Request { hint, .. } | Self::CheckFailed { hint, .. } => hint.as_deref(),
             Self::Input(error) => error.hint.as_deref(),
             Self::Catalog(error) => error.hint(),
             Self::Engine(error) => error.hint(),
-            Self::Invalid(_) | Self::CheckFailed { .. } | Self::Failed { .. } | Self::Bug(_) => {
-                None
-            }
+            Self::Invalid(_) | Self::Failed { .. } | Self::Bug(_) => None,
         }
     }
 

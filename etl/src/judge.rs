@@ -8,11 +8,16 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use lakegate_catalog::{Candidate, Judge, JudgeError, RulesText, Ruling, TableName, TableSnapshot};
 use lakegate_engine::Engine;
-use lakegate_rules::{CheckResult, Gate, Previous, Report, Subject, Suite, Verdict, Waiver};
+use lakegate_rules::{
+    CheckResult, Gate, Previous, Report, Subject, Suite, Verdict, Waiver, thousands,
+};
 use serde_json::{Value, json};
 
 /// Checks that a message names; the others are counted.
 const NAMED_CHECKS: usize = 5;
+
+/// The verdict over a version that fails its rules, and no more than the version before: `gate: no_worse` accepts it.
+pub const NO_WORSE: &str = "no_worse";
 
 /// Suites that are kept parsed.
 const KEPT_SUITES: usize = 256;
@@ -102,8 +107,9 @@ impl RulesJudge {
             let before = self.report(&suite, judged, Vec::new()).await;
             if report.is_no_worse_than(&before) {
                 accept = true;
-                verdict = "no_worse";
+                verdict = NO_WORSE;
             }
+            compare(&mut report, &before, base.version);
         }
         Ok(Ruling {
             accept,
@@ -148,6 +154,47 @@ pub(crate) fn previous_of(base: &TableSnapshot) -> Option<Previous> {
     })
 }
 
+/// Says, for each check that blocks, how it was in the version that `gate: no_worse` compares with.
+fn compare(report: &mut Report, before: &Report, version: i64) {
+    let failing = report
+        .checks
+        .iter_mut()
+        .filter(|check| check.verdict == Verdict::Fail);
+    for check in failing {
+        let base = before.checks.iter().find(|base| base.id == check.id);
+        let comparison = comparison(check, base, version);
+        check.message = Some(match check.message.take() {
+            Some(message) => format!("{message}; {comparison}"),
+            None => comparison,
+        });
+    }
+}
+
+/// A failing check beside its baseline, for people: `2 bad rows before (version 3), 4 now`.
+fn comparison(check: &CheckResult, base: Option<&CheckResult>, version: i64) -> String {
+    let Some(base) = base else {
+        return format!("not judged before (version {version})");
+    };
+    if base.verdict == Verdict::Error {
+        return format!("could not be evaluated before (version {version})");
+    }
+    match (base.bad_rows, check.bad_rows) {
+        (Some(1), Some(now)) => format!(
+            "1 bad row before (version {version}), {} now",
+            thousands(now)
+        ),
+        (Some(before), Some(now)) => format!(
+            "{} bad rows before (version {version}), {} now",
+            thousands(before),
+            thousands(now)
+        ),
+        _ => format!(
+            "{} before (version {version}), {} now",
+            base.observed, check.observed
+        ),
+    }
+}
+
 /// The checks that block, for people: `carrier/not_null: 97.1%, wanted at least 99%; ...`.
 pub(crate) fn failures(report: &Report) -> String {
     let blocking: Vec<&CheckResult> = report
@@ -172,7 +219,11 @@ fn failure(check: &CheckResult) -> String {
             format!("`{}` could not be evaluated: {message}", check.id)
         }
         (Verdict::Error, None) => format!("`{}` could not be evaluated", check.id),
-        _ => format!(
+        (_, Some(message)) => format!(
+            "`{}`: {}, wanted {} ({message})",
+            check.id, check.observed, check.expected
+        ),
+        (_, None) => format!(
             "`{}`: {}, wanted {}",
             check.id, check.observed, check.expected
         ),
@@ -243,7 +294,7 @@ fn summary(report: &Report, verdict: &str, candidate: &Candidate) -> Value {
         if !waived.is_empty() {
             fields.insert("waived".to_owned(), Value::Array(waived));
         }
-        if verdict == "no_worse" {
+        if verdict == NO_WORSE {
             let mut failed = ids(Verdict::Fail);
             failed.extend(ids(Verdict::Error));
             fields.insert("failed".to_owned(), json!(failed));

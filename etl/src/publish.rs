@@ -64,16 +64,17 @@ impl Runner {
             }
             None => view.provider,
         };
-        let diverted = draft.report.quarantined.unwrap_or_default();
-        draft.report.rows = draft.report.rows.map(|rows| rows.saturating_sub(diverted));
-        for untyped in self.untyped(index) {
-            self.keep_untyped(publish, &untyped, &batch, draft).await?;
-        }
+        self.keep_untyped(publish, &self.untyped(index), &batch, draft)
+            .await?;
         let written = self.write(publish, source, batch, mode, draft).await?;
         draft.report.version = Some(written.version);
         if written.outcome == WriteOutcome::AlreadyDone {
             draft.report.outcome = Outcome::AlreadyDone;
         }
+        draft.report.verdict = verdict_of(&written);
+        // Files of other writers may not say how many rows they hold.
+        let is_counted = written.rows > 0 || written.files == 0;
+        draft.report.table_rows = is_counted.then_some(written.rows);
         if let Some(report) = written.report.as_ref().and_then(read_report) {
             draft.judged(self, report);
         }
@@ -193,6 +194,7 @@ impl Runner {
             Ok(written) => {
                 draft.report.outcome = Outcome::Done;
                 draft.report.version = Some(written.version);
+                draft.report.verdict = verdict_of(&written);
                 if let Some(report) = written.report.as_ref().and_then(read_report) {
                     draft.judged(self, report);
                 }
@@ -400,6 +402,12 @@ fn takes_rows_out(suite: &Suite) -> bool {
 fn reads_source(suite: &Suite) -> bool {
     let added = lakegate_rules::Scope::Added;
     takes_rows_out(suite) || suite.checks.iter().any(|check| check.scope == added)
+}
+
+/// The gate's verdict, as the commit says it.
+fn verdict_of(written: &Written) -> Option<String> {
+    let verdict = written.verdict.as_ref()?.get("verdict")?;
+    verdict.as_str().map(str::to_owned)
 }
 
 fn read_report(value: &serde_json::Value) -> Option<Report> {

@@ -5,9 +5,14 @@
 //! of, and then the good rows are published. The two commits are not one: a batch can be in quarantine and not in the
 //! table, when the gate refuses it. Readers of the quarantine join on `_batch` of batches that were committed.
 //!
+//! A batch that is run again, after a refusal or with `--reprocess`, replaces the rows that it has in quarantine: rules
+//! may have changed since, and then other rows are the bad ones.
+//!
 //! Rows that do not type (`on_error: quarantine`) have no values of the table's types. They go to
 //! `<table>__quarantine_untyped`, as the text that they were, with `_errors`; of several publishes that are made from
 //! the typed view, the first one of the file takes them.
+//!
+//! No publish names a table that ends in `__quarantine` or `__quarantine_untyped`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +25,7 @@ use lakegate_catalog::{
     At, Batch, CatalogError, SchemaEvolution, TableName, Write, WriteContext, WriteMode,
     WriteOptions,
 };
-use lakegate_rules::{BadRows, FAILED_CHECKS, Suite, mark};
+use lakegate_rules::{BadRows, FAILED_CHECKS, Report, Suite, Verdict, mark};
 
 use crate::EtlError;
 use crate::batch::{quarantine_of, untyped_of};
@@ -28,6 +33,9 @@ use crate::judge::Judged;
 use crate::pipeline::PublishStage;
 use crate::run::{Draft, Runner, check_failed};
 use crate::scratch::Spooled;
+
+/// The column that says which batch a row came with.
+const BATCH: &str = "_batch";
 
 impl Runner {
     /// Sends the bad rows to quarantine, and gives the good ones.
@@ -56,7 +64,8 @@ impl Runner {
                 .await
         };
         if report.blocks() {
-            let failure = check_failed(&format!("view `{}`", publish.view), &report);
+            let what = format!("view `{}`", publish.view);
+            let failure = check_failed(&what, &report, whole_thresholds(&report));
             draft.judged(self, report);
             return Err(failure);
         }
@@ -81,10 +90,13 @@ impl Runner {
             .await
             .map_err(EtlError::from_datafusion)?;
         draft.report.quarantined = Some(bad_rows as u64);
-        if bad_rows > 0 {
-            let table = quarantine_of(&publish.table);
-            self.keep(publish, table, "quarantine", &session, bad, batch)
+        let table = quarantine_of(&publish.table);
+        if bad_rows > 0 || self.lakegate.catalog.entry(&table).await.is_ok() {
+            self.keep(publish, &table, "quarantine", &session, bad, batch)
                 .await?;
+        }
+        if bad_rows > 0 {
+            draft.report.quarantine_tables.push(table.to_string());
         }
         let good = read(&session, &marked.provider)?
             .filter(failed().is_false())
@@ -93,29 +105,44 @@ impl Runner {
         Ok(good.into_view())
     }
 
-    /// Keeps rows that did not type.
+    /// Keeps rows that did not type, of all the views that they come from.
     pub(crate) async fn keep_untyped(
         &self,
         publish: &PublishStage,
-        untyped: &Spooled,
+        untyped: &[Spooled],
         batch: &Batch,
         draft: &mut Draft,
     ) -> Result<(), EtlError> {
         let session = self.lakegate.engine.session();
-        let rows = read(&session, &untyped.provider)?;
+        let mut all: Option<DataFrame> = None;
+        for view in untyped {
+            let rows = read(&session, &view.provider)?;
+            all = Some(match all {
+                None => rows,
+                Some(others) => others
+                    .union_by_name(rows)
+                    .map_err(EtlError::from_datafusion)?,
+            });
+        }
+        let Some(rows) = all else {
+            return Ok(());
+        };
         let table = untyped_of(&publish.table);
-        self.keep(publish, table, "untyped", &session, rows, batch)
+        self.keep(publish, &table, "untyped", &session, rows, batch)
             .await?;
-        let quarantined = draft.report.quarantined.get_or_insert(0);
-        *quarantined += untyped.rows;
+        let kept: u64 = untyped.iter().map(|view| view.rows).sum();
+        if kept > 0 {
+            draft.report.quarantine_tables.push(table.to_string());
+        }
+        *draft.report.quarantined.get_or_insert(0) += kept;
         Ok(())
     }
 
-    /// Commits rows to a table beside the published one, under the batch's identity.
+    /// Commits rows to a table beside the published one, in place of those that it holds of the batch.
     async fn keep(
         &self,
         publish: &PublishStage,
-        table: TableName,
+        table: &TableName,
         what: &str,
         session: &SessionContext,
         rows: DataFrame,
@@ -135,15 +162,15 @@ impl Runner {
             rows,
             [
                 ("_run", lit(self.run.as_str())),
-                ("_batch", lit(batch.id.as_str())),
+                (BATCH, lit(batch.id.as_str())),
                 ("_target_version", lit(target_version)),
             ],
         )?;
         let _turn = self.turn().await?;
         crate::failpoint!("publish.before_quarantine");
         let write = Write {
-            table,
-            mode: WriteMode::Append,
+            table: table.clone(),
+            mode: WriteMode::ReplaceWhere(format!("{BATCH} = '{}'", batch.id)),
             source: rows.into_unoptimized_plan(),
             options: WriteOptions {
                 schema_evolution: SchemaEvolution::AddColumns,
@@ -155,7 +182,8 @@ impl Runner {
                     writer: format!("{}#{what}", batch.writer),
                     id: batch.id.clone(),
                 }),
-                reprocess: self.reprocess,
+                // The rows of the batch may be others than at an earlier attempt.
+                reprocess: true,
                 extra: BTreeMap::from([(
                     "quarantine_of".to_owned(),
                     serde_json::Value::from(publish.table.to_string()),
@@ -166,6 +194,22 @@ impl Runner {
         self.lakegate.catalog.write(session, write).await?;
         Ok(())
     }
+}
+
+/// The way out of a refusal by checks that let no row go to quarantine: nothing else is said of how many may.
+fn whole_thresholds(report: &Report) -> Option<String> {
+    let whole: Vec<String> = report
+        .checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Fail && check.expected == "at least 100%")
+        .map(|check| format!("`{}`", check.id))
+        .collect();
+    (!whole.is_empty()).then(|| {
+        format!(
+            "`at_least` of {} is 100%: lower it to let rows go to quarantine",
+            whole.join(", ")
+        )
+    })
 }
 
 fn read(

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use lakegate_engine::ErrorKind;
-use lakegate_rules::Report;
+use lakegate_rules::{Report, Verdict};
 use serde::{Deserialize, Serialize};
+
+use crate::judge::NO_WORSE;
 
 /// How a stage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,16 +53,25 @@ pub struct StageReport {
     pub kind: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// Rows that it gave: of the view, or those that were published. None when they streamed by uncounted.
+    /// Rows of its view: those that it gave, or those that a publish read. None when they streamed by uncounted.
     pub rows: Option<u64>,
+    /// Rows of the table at the version that a publish made.
+    #[serde(default)]
+    pub table_rows: Option<u64>,
     /// The table that it publishes to.
     pub table: Option<String>,
-    /// The version that holds its rows.
+    /// The version that it published; the newest one when an earlier run has published the same.
     pub version: Option<i64>,
     /// Rows that went to quarantine.
     pub quarantined: Option<u64>,
+    /// The tables that took them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine_tables: Vec<String>,
     /// The verdicts of its checks.
     pub report: Option<Report>,
+    /// The gate's verdict over what was published. `no_worse` when checks fail, and no more than they did before.
+    #[serde(default)]
+    pub verdict: Option<String>,
     /// Why it failed, was refused or was skipped.
     pub error: Option<String>,
     /// The way out.
@@ -94,6 +105,22 @@ impl RunReport {
     /// A stage, by its name.
     pub fn stage(&self, name: &str) -> Option<&StageReport> {
         self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+impl StageReport {
+    /// What its checks come to: the worst verdict, and `warn` at most for failures that `gate: no_worse` accepted.
+    pub fn checks_verdict(&self) -> Option<Verdict> {
+        let verdict = self.report.as_ref()?.verdict();
+        Some(match self.is_accepted_as_no_worse() {
+            true => verdict.min(Verdict::Warn),
+            false => verdict,
+        })
+    }
+
+    /// Whether it published rows that fail their checks, as `gate: no_worse` lets it.
+    pub fn is_accepted_as_no_worse(&self) -> bool {
+        self.verdict.as_deref() == Some(NO_WORSE)
     }
 }
 

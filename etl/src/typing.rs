@@ -8,7 +8,8 @@
 //! ```
 //!
 //! `fail` stops at the first value that does not type, with its file and line. `null` puts null in its place and
-//! adds the column `_errors`, a list of `{column, value, reason}` that is empty for good rows. `quarantine` takes
+//! adds the column `_errors`, a list of `{column, value, reason}` that is empty for good rows; it cannot be used with
+//! columns that are `nullable: false`. `quarantine` takes
 //! the row out; it is kept as the text that was read, with `_errors`. All three count.
 
 use std::sync::Arc;
@@ -232,7 +233,7 @@ fn output_schema(
     kept: &[usize],
 ) -> SchemaRef {
     let typed = schema.columns.iter().map(|column| {
-        // A bad value of a column that is not nullable becomes null under `on_error: null`.
+        // A bad value becomes null under `on_error: null`.
         let is_nullable = column.is_nullable || on_error == OnError::Null;
         Field::new(&column.name, column.column_type.data_type(), is_nullable)
     });

@@ -36,13 +36,16 @@ fn starter_project_runs() {
     ran(&["init", &project]).expect_code(0);
     let run = ran(&["run", "orders", "-C", &project]).expect_code(0);
     assert!(
-        run.stdout.contains("published version 0, 6 rows"),
+        run.stdout
+            .contains("published version 0, 6 rows read, table has 6 rows"),
         "{}",
         run.stdout
     );
     let again = ran(&["run", "orders", "-C", &project]).expect_code(0);
     assert!(
-        again.stdout.contains("holds this input since version 0"),
+        again
+            .stdout
+            .contains("holds this input already (version 0)"),
         "{}",
         again.stdout
     );
@@ -260,6 +263,16 @@ fn junit_is_written_and_warnings_fail_when_asked() {
     let xml = std::fs::read_to_string(project.path().join("report.xml")).unwrap();
     assert!(xml.contains("<testsuite name=\"silver.orders\""), "{xml}");
     assert!(xml.contains("name=\"amount/max\""), "{xml}");
+    let folder = Project::empty();
+    folder.write("lakegate.yaml", "version: 1\nproject: p\n");
+    let nowhere = folder
+        .run(&["run", "no_pipeline", "--junit", "no/folder.xml"])
+        .expect_code(3);
+    assert!(
+        nowhere.stderr.contains("cannot write `no/folder.xml`"),
+        "{}",
+        nowhere.stderr
+    );
     for (fail_on, code) in [("fail", 0), ("warn", 1)] {
         project
             .run(&["check", "silver.orders", "--fail-on", fail_on])

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 use lakegate_catalog::TableName;
-use lakegate_rules::Suite;
+use lakegate_rules::{Report, Suite};
 
 use crate::commands::run::ReportArguments;
 use crate::context::Context;
@@ -30,6 +30,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        self.reports.prepare(context)?;
         let suite = match &self.rules {
             Some(file) => Some(Suite::parse(file, &context.read_text(file)?)?),
             None => None,
@@ -52,7 +53,7 @@ impl Check {
         context.output.report(&report)?;
         let reports = [report];
         self.reports.write(context, &reports)?;
-        Ok(self.reports.exit_code(&reports))
+        Ok(self.reports.exit_code(reports.iter().map(Report::verdict)))
     }
 
     /// A path has a slash, or is that of a file; everything else is a table.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lakegate_etl::{Outcome, Pipeline, RunOptions, RunReport, StageReport};
+use lakegate_etl::{NO_WORSE, Outcome, Pipeline, RunOptions, RunReport, StageReport};
 use lakegate_rules::{Report, Verdict, thousands, to_junit};
 
 use crate::commands::{CHECK_FAILED, DONE};
@@ -44,7 +44,7 @@ pub(crate) struct ReportArguments {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 
-    /// The lowest verdict that gives exit code 1
+    /// The lowest verdict that gives exit code 1; what a run has published stays published
     #[arg(long, value_name = "VERDICT", default_value = "fail")]
     fail_on: FailOn,
 }
@@ -58,6 +58,22 @@ enum FailOn {
 }
 
 impl ReportArguments {
+    /// Makes sure that the file that is asked for can be written, before the work begins.
+    pub(crate) fn prepare(&self, context: &Context) -> Result<(), CliError> {
+        let Some(file) = &self.junit else {
+            return Ok(());
+        };
+        let opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(context.path(file));
+        opened.map(drop).map_err(|error| {
+            CliError::failed(format!("cannot write `{}`", file.display()), &error)
+                .with_hint("name a file in a folder that exists and that you may write to")
+        })
+    }
+
     /// Writes the file that is asked for.
     pub(crate) fn write(&self, context: &Context, reports: &[Report]) -> Result<(), CliError> {
         let Some(file) = &self.junit else {
@@ -70,9 +86,9 @@ impl ReportArguments {
         std::fs::write(context.path(file), xml).map_err(failed)
     }
 
-    /// The exit code of reports.
-    pub(crate) fn exit_code(&self, reports: &[Report]) -> u8 {
-        let worst = reports.iter().map(Report::verdict).max();
+    /// The exit code of verdicts.
+    pub(crate) fn exit_code(&self, verdicts: impl Iterator<Item = Verdict>) -> u8 {
+        let worst = verdicts.max();
         let least = match self.fail_on {
             FailOn::Warn => Verdict::Warn,
             FailOn::Fail => Verdict::Fail,
@@ -92,6 +108,7 @@ impl Run {
                 return Err(CliError::new(format!("parameter `{name}` is given twice")));
             }
         }
+        self.reports.prepare(context)?;
         let lakegate = context.open().await?;
         let pipeline = Pipeline::load(lakegate.root(), &self.pipeline)?;
         let options = RunOptions {
@@ -107,7 +124,8 @@ impl Run {
         self.reports.write(context, &reports)?;
         let code = run.exit_code();
         Ok(if code == DONE {
-            self.reports.exit_code(&reports)
+            let verdicts = run.stages.iter().filter_map(StageReport::checks_verdict);
+            self.reports.exit_code(verdicts)
         } else {
             code
         })
@@ -164,7 +182,7 @@ fn stage_line(stage: &StageReport) -> Option<String> {
     let what = match (stage.outcome, stage.version) {
         (Outcome::Done, Some(version)) => format!("published version {version}"),
         (Outcome::AlreadyDone, Some(version)) => {
-            format!("holds this input since version {version}")
+            format!("holds this input already (version {version})")
         }
         (Outcome::Done, None) => "passed".to_owned(),
         (Outcome::AlreadyDone, None) => "already done".to_owned(),
@@ -178,19 +196,39 @@ fn stage_line(stage: &StageReport) -> Option<String> {
     let mut line = format!("{name:24} {what}");
     if let (Some(rows), "publish", Outcome::Done) = (stage.rows, stage.kind.as_str(), stage.outcome)
     {
-        line.push_str(&format!(", {} rows written", thousands(rows)));
+        line.push_str(&format!(", {} read", counted(rows)));
     }
     if let Some(quarantined) = stage.quarantined.filter(|rows| *rows > 0) {
-        line.push_str(&format!(", {} rows in quarantine", thousands(quarantined)));
+        line.push_str(&format!(", {} in quarantine", counted(quarantined)));
+        if !stage.quarantine_tables.is_empty() {
+            line.push_str(&format!(" ({})", stage.quarantine_tables.join(", ")));
+        }
+    }
+    if let (Some(rows), Outcome::Done) = (stage.table_rows, stage.outcome) {
+        line.push_str(&format!(", table has {}", counted(rows)));
     }
     if let Some(report) = &stage.report {
-        let checks = report.checks.len();
-        line.push_str(&format!(", {checks} checks: {}", report.verdict()));
+        let checks = match report.checks.len() {
+            1 => "1 check".to_owned(),
+            count => format!("{count} checks"),
+        };
+        let verdict = match stage.is_accepted_as_no_worse() {
+            true => NO_WORSE.to_owned(),
+            false => report.verdict().to_string(),
+        };
+        line.push_str(&format!(", {checks}: {verdict}"));
     }
     if let (Outcome::Skipped, Some(error)) = (stage.outcome, &stage.error) {
         line.push_str(&format!(": {error}"));
     }
     Some(line)
+}
+
+fn counted(rows: u64) -> String {
+    match rows {
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", thousands(rows)),
+    }
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -17,7 +17,7 @@ use crate::extract::ExtractSpec;
 use crate::graph::Graph;
 use crate::params;
 use crate::schema_file::SchemaFile;
-use crate::typing::TypingSpec;
+use crate::typing::{OnError, TypingSpec};
 
 /// Version of the format that this program reads.
 const FORMAT_VERSION: i64 = 1;
@@ -302,10 +302,27 @@ impl Loader<'_> {
         let named = node.as_map()?.iter().find(|entry| entry.key == "schema")?;
         let file = named.value.as_scalar()?.text.clone();
         let schema = self.schema_file(&file, named.value.span);
-        Some(TypeStage {
-            spec: spec?,
-            schema: schema?,
-        })
+        let (spec, schema) = (spec?, schema?);
+        if spec.on_error == OnError::Null {
+            self.expect_nullable(&schema, node);
+        }
+        Some(TypeStage { spec, schema })
+    }
+
+    /// `on_error: "null"` needs columns that take a null.
+    fn expect_nullable(&mut self, schema: &SchemaFile, node: &Node) {
+        let entry = node
+            .as_map()
+            .and_then(|entries| entries.iter().find(|entry| entry.key == "on_error"));
+        let span = entry.map_or(node.span, |entry| entry.value.span);
+        for column in schema.columns.iter().filter(|column| !column.is_nullable) {
+            let message = format!(
+                "`on_error: \"null\"` puts nulls into column `{}`, which is `nullable: false` in `{}`",
+                column.name, schema.file
+            );
+            let hint = "use `on_error: quarantine` or `fail`, or let the column be nullable";
+            self.problem(span, message, Some(hint.to_owned()));
+        }
     }
 
     fn sql_stage(&mut self, node: &Node, yaml_text: &str) -> Option<SqlStage> {

@@ -6,6 +6,8 @@ use lakegate_catalog::{SYSTEM_SCHEMA, SchemaEvolution, TableName};
 use lakegate_rules::Suite;
 use lakegate_rules::yaml::{Fields, Node, Problems, Span};
 
+use crate::batch::published_beside;
+
 /// A `publish:` stage: writes a view to a table, through the gate.
 ///
 /// ```yaml
@@ -225,6 +227,9 @@ impl PublishStage {
         let suite = fields
             .string("rules", problems)
             .and_then(|file| rules(&file, rules_span, problems));
+        if let Some(table) = &table {
+            refuse_quarantine(table, fields.span("table"), node, problems);
+        }
         if let (Some(suite), Some(table)) = (&suite, &table) {
             expect_same_table(suite, table, rules_span, node, problems);
         }
@@ -275,6 +280,17 @@ fn is_reserved(table: &TableName, span: Span, node: &Node, problems: &mut Proble
     problem.span = Some(span);
     problems.push(problem.with_hint("publish to a table of another schema".to_owned()));
     true
+}
+
+/// The tables beside a published table take only the rows that are kept out of it.
+fn refuse_quarantine(table: &TableName, span: Span, node: &Node, problems: &mut Problems) {
+    let Some(beside) = published_beside(table) else {
+        return;
+    };
+    let message = format!("`{table}` is the name of a quarantine: it takes rows of `{beside}`");
+    let mut problem = node.problem(message);
+    problem.span = Some(span);
+    problems.push(problem.with_hint("give the table another name".to_owned()));
 }
 
 fn expect_same_table(

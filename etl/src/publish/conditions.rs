@@ -25,7 +25,9 @@ pub(super) fn any_of(conditions: impl Iterator<Item = String>) -> String {
 /// Each condition and the whole stand in parentheses: the SQL parser reads `a IS DISTINCT FROM b OR c` as
 /// `a IS DISTINCT FROM (b OR c)`.
 fn joined(conditions: impl Iterator<Item = String>, with: &str, when_none: &str) -> String {
-    let conditions: Vec<String> = conditions.map(|condition| format!("({condition})")).collect();
+    let conditions: Vec<String> = conditions
+        .map(|condition| format!("({condition})"))
+        .collect();
     match conditions.is_empty() {
         true => when_none.to_owned(),
         false => format!("({})", conditions.join(with)),
@@ -69,7 +71,9 @@ pub(super) async fn rows_with_nulls(
     let counted = |index: usize| -> i64 {
         let column = |batch: &datafusion::arrow::record_batch::RecordBatch| {
             let name = named(index);
-            let counts = batch.column_by_name(&name)?.as_primitive_opt::<Int64Type>()?;
+            let counts = batch
+                .column_by_name(&name)?
+                .as_primitive_opt::<Int64Type>()?;
             (!counts.is_empty()).then(|| counts.value(0))
         };
         batches.iter().find_map(column).unwrap_or_default()

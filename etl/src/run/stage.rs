@@ -98,10 +98,13 @@ impl Draft {
                 kind: stage.map(|s| s.kind.name().to_owned()).unwrap_or_default(),
                 outcome: Outcome::Done,
                 rows: None,
+                table_rows: None,
                 table: None,
                 version: None,
                 quarantined: None,
+                quarantine_tables: Vec::new(),
                 report: None,
+                verdict: None,
                 error: None,
                 hint: None,
                 started_at: None,
@@ -196,8 +199,9 @@ fn with_causes(error: &EtlError) -> String {
 }
 
 /// Says that checks failed.
-pub(crate) fn check_failed(what: &str, report: &Report) -> EtlError {
+pub(crate) fn check_failed(what: &str, report: &Report, hint: Option<String>) -> EtlError {
     EtlError::CheckFailed {
         message: format!("{what} fails its checks: {}", judge::failures(report)),
+        hint,
     }
 }

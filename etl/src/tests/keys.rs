@@ -39,7 +39,10 @@ async fn scd2_refuses_rows_that_become_valid_at_no_time() {
     let file = project.root().join("pipelines/p.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     let timed = "SELECT id, city, n, CASE WHEN n > 0 THEN to_timestamp(n) END AS at";
-    project.write("pipelines/p.yaml", &text.replace("SELECT id, city, n", timed));
+    project.write(
+        "pipelines/p.yaml",
+        &text.replace("SELECT id, city, n", timed),
+    );
     expect(&project.run().await, "publish_cities", Outcome::Done);
     project.write("data/b.csv", "id,city,n\n1,Wien,\n2,Basel,21\n");
     refuses(

@@ -3,8 +3,10 @@
 mod graph;
 mod keys;
 mod publish;
+mod quarantine;
 mod query;
 mod validate;
+mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -212,43 +212,6 @@ async fn failed_check_stage_stops_the_publish_behind_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_rows_go_to_quarantine_once() {
-    let project = project("mode: append, rules: checks/c.yaml").await;
-    project.write(
-        "checks/c.yaml",
-        "version: 1\ntable: silver.cities\ncolumns:\n  n: [{ between: { min: 0, max: 15, at_least: 50%, bad_rows: quarantine } }]\n",
-    );
-    let report = project.run().await;
-    expect(&report, "publish_cities", Outcome::Done);
-    assert_eq!(report.stage("publish_cities").unwrap().quarantined, Some(1));
-    assert_eq!(project.rows(ALL).await, ["1,Ulm,10"]);
-    let kept = "SELECT id, city, n, _failed_checks, _target_version FROM silver.cities__quarantine";
-    assert_eq!(project.rows(kept).await, ["2,Bern,20,[n/between],0"]);
-    project.run().await;
-    assert_eq!(project.rows(kept).await.len(), 1);
-    // Below the threshold nothing is diverted and nothing is published.
-    let report = project.run_with("input", "data/b.csv").await;
-    expect(&report, "publish_cities", Outcome::Refused);
-    assert_eq!(project.rows(kept).await.len(), 1);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_do_not_type_are_kept_as_text() {
-    let project = project("mode: append").await;
-    let text = std::fs::read_to_string(project.root().join("pipelines/p.yaml")).unwrap();
-    project.write(
-        "pipelines/p.yaml",
-        &text.replace("schemas/s.yaml }", "schemas/s.yaml, on_error: quarantine }"),
-    );
-    project.write("data/a.csv", "id,city,n\n1,Ulm,ten\n2,Bern,20\n");
-    let report = project.run().await;
-    expect(&report, "publish_cities", Outcome::Done);
-    assert_eq!(project.rows(ALL).await, ["2,Bern,20"]);
-    let kept = "SELECT id, city, n FROM silver.cities__quarantine_untyped";
-    assert_eq!(project.rows(kept).await, ["1,Ulm,ten"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn value_that_does_not_type_stops_the_run_with_its_place() {
     let project = project("mode: append").await;
     project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,ten\n");

@@ -1,0 +1,55 @@
+//! What a run says of the gate's verdicts.
+
+use lakegate_rules::Verdict;
+
+use super::expect;
+use super::publish::{ALL, project};
+use crate::{NO_WORSE, Outcome};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accepted_as_no_worse_is_no_failure_and_names_its_baseline() {
+    let project = project("mode: overwrite").await;
+    project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,\n3,Rom,\n");
+    project.run().await;
+    let text = std::fs::read_to_string(project.root().join("pipelines/p.yaml")).unwrap();
+    let ruled = text.replace("mode: overwrite", "mode: overwrite, rules: checks/c.yaml");
+    project.write("pipelines/p.yaml", &ruled);
+    project.write(
+        "checks/c.yaml",
+        "version: 1\ntable: silver.cities\ngate: no_worse\ncolumns:\n  n: [not_null]\n",
+    );
+    project.write("data/b.csv", "id,city,n\n1,Ulm,10\n2,Bern,\n3,Rom,30\n");
+    let report = project.run_with("input", "data/b.csv").await;
+    expect(&report, "publish_cities", Outcome::Done);
+    assert_eq!(report.exit_code(), 0);
+    let stage = report.stage("publish_cities").unwrap();
+    assert_eq!(stage.verdict.as_deref(), Some(NO_WORSE));
+    assert_eq!(stage.checks_verdict(), Some(Verdict::Warn));
+    let check = &stage.report.as_ref().unwrap().checks[0];
+    assert_eq!(
+        check.message.as_deref(),
+        Some("2 bad rows before (version 0), 1 now")
+    );
+
+    project.write("data/b.csv", "id,city,n\n1,,\n2,Bern,\n3,Rom,\n");
+    let report = project.run_with("input", "data/b.csv").await;
+    expect(&report, "publish_cities", Outcome::Refused);
+    assert_eq!(report.exit_code(), 1);
+    let error = report.stage("publish_cities").unwrap().error.as_deref();
+    assert!(
+        error
+            .unwrap()
+            .contains("1 bad row before (version 1), 3 now"),
+        "{error:?}"
+    );
+    assert_eq!(project.rows(ALL).await, ["1,Ulm,10", "2,Bern,", "3,Rom,30"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_says_the_rows_that_it_read_and_those_of_the_table() {
+    let project = project("mode: merge, key: id").await;
+    project.run().await;
+    let report = project.run_with("input", "data/b.csv").await;
+    let stage = report.stage("publish_cities").unwrap();
+    assert_eq!((stage.rows, stage.table_rows), (Some(2), Some(3)));
+}
