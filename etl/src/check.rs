@@ -168,38 +168,3 @@ async fn open(lakegate: &Lakegate, path: &Path) -> Result<Arc<dyn TableProvider>
     file.map(DataFrame::into_view)
         .map_err(EtlError::from_datafusion)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tests::Project;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn baseline_that_cannot_be_read_is_an_error_and_not_a_missing_one() {
-        let project = Project::new().await;
-        project.write(
-            "pipelines/p.yaml",
-            "version: 1
-parameters: { id: { type: integer, default: 1 } }
-stages:
-  - name: rows
-    sql: { query: 'SELECT :id AS id' }
-  - name: publish_rows
-    publish: { view: rows, table: silver.rows, mode: append, rules: checks/rows.yaml }
-",
-        );
-        let rules = "version: 1\ntable: silver.rows\ntable_checks:\n  - row_count: { versus: previous, change: 200% }\n";
-        project.write("checks/rows.yaml", rules);
-        project.run().await;
-        project.run_with("id", "2").await;
-        let name: TableName = "silver.rows".parse().unwrap();
-        let report = check_table(project.lakegate(), &name, None).await.unwrap();
-        assert!(!report.blocks(), "{report:?}");
-
-        let first = "warehouse/silver/rows/_delta_log/00000000000000000000.json";
-        project.write(first, "damaged");
-        check_table(project.lakegate(), &name, None)
-            .await
-            .unwrap_err();
-    }
-}

@@ -52,10 +52,6 @@ impl Project {
         self
     }
 
-    pub(crate) fn lakegate(&self) -> &Lakegate {
-        &self.lakegate
-    }
-
     pub(crate) fn load(&self) -> Result<Pipeline, EtlError> {
         Pipeline::load(self.root(), "p")
     }
