@@ -14,7 +14,7 @@ use lakegate_catalog::{
 };
 use lakegate_engine::bind_expression;
 use lakegate_rules::yaml::{Problem, Span};
-use lakegate_rules::{BadRows, Report, Suite};
+use lakegate_rules::{BadRows, Gate, Report, Scope, Severity, Suite};
 
 use crate::EtlError;
 use crate::batch::{Identity, sha256};
@@ -25,6 +25,9 @@ use crate::transform::scan_plan;
 use crate::watched::{Watch, Watched};
 
 use conditions::{all_of, any_of, refuse_null_keys, rows_with_nulls};
+
+/// How a check shows that every row has to be good.
+pub(crate) const EVERY_ROW: &str = "at least 100%";
 
 /// Keys that an error about repeated keys names.
 const NAMED_KEYS: usize = 5;
@@ -66,6 +69,10 @@ impl Runner {
         };
         self.keep_untyped(publish, &self.untyped(index), &batch, draft)
             .await?;
+        if let PublishMode::Merge(merge) = &publish.mode {
+            self.expect_whole_keys(publish, &merge.key, &source, rules.as_deref())
+                .await?;
+        }
         let written = self.write(publish, source, batch, mode, draft).await?;
         draft.report.version = Some(written.version);
         if written.outcome == WriteOutcome::AlreadyDone {
@@ -92,9 +99,6 @@ impl Runner {
         let _turn = self.turn().await?;
         let session = self.lakegate.engine.session();
         let watch = Watch::new(&draft.report.name, Arc::clone(&self.events));
-        if let PublishMode::Merge(merge) = &publish.mode {
-            refuse_null_keys(&session, &source, &merge.key, &publish.view).await?;
-        }
         let plan = match &publish.mode {
             PublishMode::Scd2(scd2) => {
                 let now = self.lakegate.now();
@@ -168,6 +172,37 @@ impl Runner {
                 }
                 Err(error.into())
             }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Refuses rows with a null in their key, unless the gate is certain to: its report says more.
+    async fn expect_whole_keys(
+        &self,
+        publish: &PublishStage,
+        key: &[String],
+        source: &Arc<dyn TableProvider>,
+        rules: Option<&Suite>,
+    ) -> Result<(), EtlError> {
+        let session = self.lakegate.engine.session();
+        let judged: Vec<String> = key
+            .iter()
+            .filter(|column| rules.is_some_and(|suite| lets_no_null_pass(suite, column)))
+            .cloned()
+            .collect();
+        if !judged.is_empty()
+            && rows_with_nulls(&session, source, &judged).await?.is_some()
+            && !self.has_waivers(publish).await?
+        {
+            return Ok(());
+        }
+        refuse_null_keys(&session, source, key, &publish.view).await
+    }
+
+    async fn has_waivers(&self, publish: &PublishStage) -> Result<bool, EtlError> {
+        match self.lakegate.catalog.waivers(&publish.table).await {
+            Ok(waivers) => Ok(!waivers.is_empty()),
+            Err(CatalogError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
@@ -398,10 +433,22 @@ fn takes_rows_out(suite: &Suite) -> bool {
         .any(|check| check.bad_rows == BadRows::Quarantine)
 }
 
+/// Whether a version with a null in this column never passes, but for a waiver.
+fn lets_no_null_pass(suite: &Suite, column: &str) -> bool {
+    suite.gate == Gate::Strict
+        && suite.checks.iter().any(|check| {
+            check.kind == "not_null"
+                && check.column.as_deref() == Some(column)
+                && check.severity == Severity::Error
+                && check.scope == Scope::Table
+                && check.where_.is_none()
+                && check.thresholds.to_string() == EVERY_ROW
+        })
+}
+
 /// Whether judging by the rules reads the source beside writing it.
 fn reads_source(suite: &Suite) -> bool {
-    let added = lakegate_rules::Scope::Added;
-    takes_rows_out(suite) || suite.checks.iter().any(|check| check.scope == added)
+    takes_rows_out(suite) || suite.checks.iter().any(|check| check.scope == Scope::Added)
 }
 
 /// The gate's verdict, as the commit says it.

@@ -31,6 +31,7 @@ use crate::EtlError;
 use crate::batch::{quarantine_of, untyped_of};
 use crate::judge::Judged;
 use crate::pipeline::PublishStage;
+use crate::publish::EVERY_ROW;
 use crate::run::{Draft, Runner, check_failed};
 use crate::scratch::Spooled;
 
@@ -201,7 +202,7 @@ fn whole_thresholds(report: &Report) -> Option<String> {
     let whole: Vec<String> = report
         .checks
         .iter()
-        .filter(|check| check.verdict == Verdict::Fail && check.expected == "at least 100%")
+        .filter(|check| check.verdict == Verdict::Fail && check.expected == EVERY_ROW)
         .map(|check| format!("`{}`", check.id))
         .collect();
     (!whole.is_empty()).then(|| {

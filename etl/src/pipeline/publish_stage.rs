@@ -84,8 +84,8 @@ pub enum PublishMode {
 /// A merge by a key.
 ///
 /// Rows of view and table with equal keys belong together. A null equals nothing, so that a row with a null in its key
-/// would be inserted at each publish: such rows are refused, and the SQL must filter them. The conditions are SQL over
-/// `source` and `target`; `delete_when` goes before `update_when`.
+/// would be inserted at each publish: such rows are refused, by a `not_null` of the rules or else by the stage itself, and
+/// the SQL must filter them. The conditions are SQL over `source` and `target`; `delete_when` goes before `update_when`.
 ///
 /// ```yaml
 /// publish:

@@ -69,3 +69,26 @@ async fn null_in_a_key_is_refused_with_its_column_and_the_number_of_rows() {
         assert_eq!(project.rows(ALL).await, ["1,Ulm,10", "2,Bern,20"]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn null_in_a_key_that_the_rules_refuse_is_left_to_their_report() {
+    let project = project("mode: merge, key: [city], rules: checks/c.yaml").await;
+    let rules =
+        |check: &str| format!("version: 1\ntable: silver.cities\ncolumns:\n  city: [{check}]\n");
+    project.write("checks/c.yaml", &rules("not_null"));
+    project.run().await;
+    project.write("data/b.csv", "id,city,n\n2,,21\n3,Rom,30\n");
+    let report = project.run_with("input", "data/b.csv").await;
+    expect(&report, "publish_cities", Outcome::Refused);
+    assert!(report.stage("publish_cities").unwrap().report.is_some());
+    // Rules that let some nulls pass do not let one into a key.
+    for check in [
+        "not_null: { at_least: 10% }",
+        "not_null: { severity: warn }",
+    ] {
+        project.write("checks/c.yaml", &rules(check));
+        let report = project.run_with("input", "data/b.csv").await;
+        expect(&report, "publish_cities", Outcome::Failed);
+    }
+    assert_eq!(project.rows(ALL).await, ["1,Ulm,10", "2,Bern,20"]);
+}
