@@ -41,7 +41,7 @@ pub struct Optimized {
 impl Catalog {
     /// Attaches rules to a table, after judging its current version by them.
     ///
-    /// Rules that are attached already are not attached again.
+    /// They take the place of rules attached before. Rules that are attached already are not attached again.
     ///
     /// # Errors
     /// [`CatalogError::Refused`] when the current version fails them; [`CatalogError::Invalid`] for a table that is not
@@ -56,7 +56,16 @@ impl Catalog {
             attach: Some(rules.clone()),
             ..WriteContext::default()
         };
-        let table = self.open_existing(name, context, Trust::default()).await?;
+        let table = self
+            .open_existing(
+                name,
+                context,
+                Trust {
+                    replaces_rules: true,
+                    ..Trust::default()
+                },
+            )
+            .await?;
         if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
             return self.describe(&table, WriteOutcome::AlreadyDone);
         }
@@ -173,6 +182,7 @@ impl Catalog {
         let trust = Trust {
             rearranges: true,
             writes_its_files: true,
+            ..Trust::default()
         };
         let table = self
             .open_existing(name, WriteContext::default(), trust)

@@ -139,6 +139,11 @@ impl GatedTable {
             .unwrap_or(-1)
     }
 
+    /// The registry's entry; what it would be for a table that is not registered.
+    pub(crate) fn entry(&self) -> &TableEntry {
+        &self.entry
+    }
+
     /// The version that was opened.
     pub(crate) fn columns(&self) -> Result<TableSnapshot, CatalogError> {
         TableSnapshot::from_state(Some(self.name.clone()), &self.entry.location, self.state()?)

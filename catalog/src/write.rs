@@ -1,5 +1,6 @@
 //! Writing to a table: what, how, and on whose behalf.
 
+mod batches;
 mod columns;
 mod merge;
 mod run;

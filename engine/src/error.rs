@@ -171,14 +171,37 @@ impl EngineError {
             Err(error) => error,
         };
         let root = error.find_root();
-        let hint = matches!(root, DataFusionError::ResourcesExhausted(_))
-            .then(|| "raise `memory_limit`, or let the query hold fewer rows at once".to_owned());
+        let hint = match root {
+            DataFusionError::ResourcesExhausted(_) => {
+                Some("raise `memory_limit`, or let the query hold fewer rows at once")
+            }
+            _ if is_missing_file(root) => Some(
+                "a data file of this version is gone: `vacuum` takes files of old versions away; `lakegate catalog history` lists the versions, and the newest one has all of its files unless they were deleted by hand",
+            ),
+            _ => None,
+        }
+        .map(str::to_owned);
         Self::Failed {
             message: plain_message(&error),
             source: Box::new(error),
             hint,
         }
     }
+}
+
+/// Whether storage said that a file is not there.
+fn is_missing_file(error: &DataFusionError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let not_found = error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::NotFound);
+        if not_found {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Takes an error of the catalog out of the error of DataFusion that carries it.

@@ -190,6 +190,14 @@ impl Suite {
             reader.read_list(node, None, "`table_checks`");
         }
         make_ids_unique(&mut suite.checks);
+        if suite.checks.is_empty() && problems.is_empty() {
+            // Attached to a table, it would let everything pass.
+            problems.push(
+                Problem::new(file, node.span, "the rule file has no checks").with_hint(
+                    "write at least one under `schema`, `columns` or `table_checks`".to_owned(),
+                ),
+            );
+        }
         problems.into_result(suite)
     }
 

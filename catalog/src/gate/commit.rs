@@ -13,6 +13,9 @@ use crate::CatalogError;
 /// Table property that holds the hash of the attached rules.
 pub(crate) const RULES_PROPERTY: &str = "lakegate.rules";
 
+/// What the application ids of Lakegate's batches begin with.
+pub(crate) const BATCH_PREFIX: &str = "lakegate/";
+
 /// The actions of one commit, one JSON object a line, as Delta writes them.
 #[derive(Debug, Clone)]
 pub(super) struct Commit {
@@ -154,6 +157,22 @@ impl Commit {
                 if let Some(value) = base.get(key) {
                     metadata.insert(key.to_owned(), value.clone());
                 }
+            }
+        }
+    }
+
+    /// Gives the batches of this commit the version that it makes as their number.
+    pub(super) fn number_batches(&mut self, version: i64) {
+        for line in &mut self.lines {
+            let Some(Value::Object(transaction)) = line.get_mut("txn") else {
+                continue;
+            };
+            let is_ours = transaction
+                .get("appId")
+                .and_then(Value::as_str)
+                .is_some_and(|id| id.starts_with(BATCH_PREFIX));
+            if is_ours {
+                transaction.insert("version".to_owned(), version.into());
             }
         }
     }

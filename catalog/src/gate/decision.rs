@@ -26,6 +26,8 @@ use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteCont
 pub(crate) struct Trust {
     /// `dataChange=false` is believed: Lakegate itself only moves rows between files.
     pub(crate) rearranges: bool,
+    /// The rules that the commit attaches take the place of those attached before, which do not judge it any more.
+    pub(crate) replaces_rules: bool,
     /// Every file that the commit adds was written by this very operation, so it may be deleted when the judge refuses.
     pub(crate) writes_its_files: bool,
 }
@@ -118,6 +120,7 @@ impl Gate {
         untried: bool,
     ) -> Result<Passed, CatalogError> {
         let mut commit = Commit::parse(bytes)?;
+        commit.number_batches(signed(version)?);
         let base = self.base(log_store, version).await?;
         let base_metadata = match &base {
             Some(base) => Some(self.metadata_json(base)?),
@@ -162,46 +165,56 @@ impl Gate {
         let changes = commit.changes_rows(self.trust.rearranges)
             || changes_schema(base.as_ref(), metadata.as_ref());
         if let Some(rules) = rules.filter(|_| changes || attaching) {
-            let sha256 = rules.sha256.clone();
-            let candidate = self
-                .candidate(
-                    log_store,
-                    version,
-                    &commit,
-                    base.as_ref(),
-                    commit.metadata()?,
-                    rules,
-                    attaching,
-                )
-                .await?;
-            let base_paths: HashSet<String> = base
-                .iter()
-                .flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone()))
-                .collect();
-            crate::failpoint!("gate.before_judge");
-            let ruling = self.judge(candidate).await?;
-            if !ruling.accept {
-                if untried && self.trust.writes_its_files {
-                    self.delete_refused_files(log_store, &commit.adds, &base_paths)
-                        .await;
-                }
-                if version == 0 && fresh_rules {
-                    attach::forget_rules(log_store, &sha256).await;
-                }
-                let refusal = Refusal {
-                    table: self.table(),
-                    version: signed(version)?,
-                    message: ruling.message.clone(),
-                    report: ruling.report.clone(),
-                };
-                self.record().ruling = Some(ruling);
-                return Err(CatalogError::Refused(Box::new(refusal)));
+            let replaced = attached.filter(|_| attaching);
+            let mut judges = Vec::new();
+            if let Some(replaced) = &replaced
+                && !self.trust.replaces_rules
+            {
+                // A write may attach other rules, but not by way of getting past those that are there.
+                judges.push((
+                    attach::load_rules(log_store, &self.table(), replaced).await?,
+                    false,
+                ));
             }
-            if let Value::Object(summary) = &ruling.summary {
-                stamp.extend(summary.clone());
+            judges.push((rules.clone(), attaching));
+            for (judging, attaching) in judges {
+                let is_replaced = judging.sha256 != rules.sha256;
+                let candidate = self
+                    .candidate(
+                        log_store,
+                        version,
+                        &commit,
+                        base.as_ref(),
+                        judging,
+                        attaching,
+                    )
+                    .await?;
+                crate::failpoint!("gate.before_judge");
+                let ruling = self.judge(candidate).await?;
+                if !ruling.accept {
+                    let unwritten = untried && self.trust.writes_its_files;
+                    self.clean_up(
+                        log_store,
+                        &commit,
+                        base.as_ref(),
+                        unwritten,
+                        fresh_rules,
+                        &rules,
+                    )
+                    .await;
+                    return Err(self.refuse(version, ruling, is_replaced)?);
+                }
+                if !is_replaced {
+                    if let Value::Object(summary) = &ruling.summary {
+                        stamp.extend(summary.clone());
+                    }
+                    self.record().ruling = Some(ruling);
+                }
             }
-            stamp.insert("rules_sha256".into(), sha256.into());
-            self.record().ruling = Some(ruling);
+            stamp.insert("rules_sha256".into(), rules.sha256.clone().into());
+            if let Some(replaced) = replaced {
+                stamp.insert("replaced_rules_sha256".into(), replaced.into());
+            }
         }
         for (key, value) in &self.context.extra {
             stamp.insert(key.clone(), value.clone());
@@ -216,6 +229,52 @@ impl Gate {
             bytes: commit.to_bytes()?,
             token,
         })
+    }
+
+    /// The error of a refused commit.
+    fn refuse(
+        &self,
+        version: Version,
+        ruling: Ruling,
+        by_replaced: bool,
+    ) -> Result<CatalogError, CatalogError> {
+        let mut message = ruling.message.clone();
+        if by_replaced {
+            message.push_str(
+                "; these rules are attached to the table, and a write with other rules must pass both (`lakegate apply` replaces them)",
+            );
+        }
+        let refusal = Refusal {
+            table: self.table(),
+            version: signed(version)?,
+            message,
+            report: ruling.report.clone(),
+        };
+        self.record().ruling = Some(ruling);
+        Ok(CatalogError::Refused(Box::new(refusal)))
+    }
+
+    /// Takes away what a refused commit left: its files, and the text of rules of a table that never came to be.
+    async fn clean_up(
+        &self,
+        log_store: &LogStoreRef,
+        commit: &Commit,
+        base: Option<&Base>,
+        delete_files: bool,
+        fresh_rules: bool,
+        rules: &RulesText,
+    ) {
+        if delete_files {
+            let base_paths: HashSet<String> = base
+                .iter()
+                .flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone()))
+                .collect();
+            self.delete_refused_files(log_store, &commit.adds, &base_paths)
+                .await;
+        }
+        if base.is_none() && fresh_rules {
+            attach::forget_rules(log_store, &rules.sha256).await;
+        }
     }
 
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, CatalogError> {
@@ -246,11 +305,11 @@ impl Gate {
         version: Version,
         commit: &Commit,
         base: Option<&Base>,
-        metadata: Option<TableMetadata>,
         rules: RulesText,
         attaching: bool,
     ) -> Result<Candidate, CatalogError> {
         let version = signed(version)?;
+        let metadata = commit.metadata()?;
         let snapshot = Arc::new(self.candidate_snapshot(version, commit, base, metadata)?);
         Ok(Candidate {
             name: self.name.clone(),

@@ -67,10 +67,16 @@ impl Judge for FakeJudge {
             .candidate
             .scan()
             .map_err(|e| JudgeError(e.to_string()))?;
+        // The rules `lax` have nothing against such a row.
+        let name = if candidate.rules.text.as_ref() == "lax" {
+            "worse"
+        } else {
+            "bad"
+        };
         let bad = session
             .read_table(scan)
             .unwrap()
-            .filter(datafusion::prelude::col("name").eq(datafusion::prelude::lit("bad")))
+            .filter(datafusion::prelude::col("name").eq(datafusion::prelude::lit(name)))
             .unwrap()
             .count()
             .await
@@ -555,6 +561,81 @@ async fn rules_apply_only_to_a_version_that_passes_them_and_once() {
         (again.version, again.outcome),
         (2, WriteOutcome::AlreadyDone)
     );
+}
+
+#[tokio::test]
+async fn write_with_other_rules_cannot_get_past_those_attached() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let refused = fixture
+        .write(&[(3, "bad")], WriteMode::Append, attach("lax"))
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("must pass both"), "{refused}");
+    let attached = fixture.catalog.attached_rules(&name()).await.unwrap();
+    assert_eq!(attached.unwrap().text.as_ref(), "v1");
+
+    let written = fixture
+        .write(&[(3, "good")], WriteMode::Append, attach("lax"))
+        .await
+        .unwrap();
+    let stamp = written.verdict.unwrap();
+    assert_eq!(stamp["rules_sha256"], rules("lax").sha256);
+    assert_eq!(stamp["replaced_rules_sha256"], rules("v1").sha256);
+    fixture
+        .catalog
+        .apply_rules(&name(), rules("v1"))
+        .await
+        .unwrap();
+    let attached = fixture.catalog.attached_rules(&name()).await.unwrap();
+    assert_eq!(attached.unwrap().text.as_ref(), "v1", "`apply` replaces");
+}
+
+#[tokio::test]
+async fn batch_that_a_restore_took_out_is_written_again() {
+    let fixture = Fixture::new().await;
+    for (row, id) in [((1, "one"), "a"), ((2, "two"), "b"), ((3, "three"), "c")] {
+        fixture
+            .write(&[row], WriteMode::Append, batch(id))
+            .await
+            .unwrap();
+    }
+    let done = async |id: &str| {
+        let batch = batch(id).batch.unwrap();
+        fixture
+            .catalog
+            .batch_version(&name(), &batch, &WriteMode::Append)
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        (done("a").await, done("b").await, done("c").await),
+        (Some(0), Some(1), Some(2))
+    );
+    fixture
+        .catalog
+        .restore(&name(), At::Version(0))
+        .await
+        .unwrap();
+    assert_eq!(
+        (done("a").await, done("b").await, done("c").await),
+        (Some(0), None, None)
+    );
+    fixture
+        .write(&[(2, "two")], WriteMode::Append, batch("b"))
+        .await
+        .unwrap();
+    assert_eq!(
+        (done("a").await, done("b").await, done("c").await),
+        (Some(0), Some(4), None)
+    );
+    fixture
+        .catalog
+        .restore(&name(), At::Version(2))
+        .await
+        .unwrap();
+    assert_eq!((done("a").await, done("c").await), (Some(0), Some(2)));
+    assert_eq!(fixture.rows().await.len(), 3);
 }
 
 #[tokio::test]

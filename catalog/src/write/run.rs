@@ -4,12 +4,12 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
-use deltalake::kernel::Transaction;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::write::SchemaMode;
 use deltalake::parquet::basic::{Compression, ZstdLevel};
@@ -59,9 +59,10 @@ impl Catalog {
         }
     }
 
-    /// The version at which a batch is in the table already; none when it must be written.
+    /// The version at which a batch came into the table; none when it must be written.
     ///
-    /// A write that replaces rows counts only while no later batch of the same writer replaced them again.
+    /// A batch that a restore took out again must be. One that replaces rows counts only while no later batch of the
+    /// same writer replaced them.
     ///
     /// # Errors
     /// [`CatalogError::Failed`] when the table's log cannot be read.
@@ -74,14 +75,11 @@ impl Catalog {
         let table = self
             .open_gated(name, super::WriteContext::default(), Trust::default())
             .await?;
-        if !table.exists {
-            return Ok(None);
-        }
-        let done = BatchState::read(&table.table, batch).await?.is_done(mode);
-        if done {
+        let version = self.batch_in(&table, batch, mode).await?;
+        if version.is_some() {
             self.register_written(&table).await?;
         }
-        Ok(done.then(|| table.version()))
+        Ok(version)
     }
 
     async fn try_write(
@@ -98,16 +96,12 @@ impl Catalog {
             .await?;
         let mut transactions = Vec::new();
         if let Some(batch) = &write.context.batch {
-            let state = if table.exists {
-                BatchState::read(&table.table, batch).await?
-            } else {
-                BatchState::default()
-            };
-            if state.is_done(&write.mode) && !write.context.reprocess {
+            let is_done = self.batch_in(&table, batch, &write.mode).await?.is_some();
+            if is_done && !write.context.reprocess {
                 self.register_written(&table).await?;
                 return self.written(&table, WriteOutcome::AlreadyDone).await;
             }
-            transactions = state.next(batch);
+            transactions = super::batches::transactions(batch);
         }
         let properties = CommitProperties::default().with_application_transactions(transactions);
         let errors = FirstError::default();
@@ -155,6 +149,7 @@ impl Catalog {
                 .await
             }
             WriteMode::ReplaceWhere(predicate) => {
+                refuse_rows_outside(session, write, predicate).await?;
                 let predicate = table.exists.then_some(predicate.as_str());
                 self.rewrite(
                     session,
@@ -171,10 +166,7 @@ impl Catalog {
         let table = match self.conclude(table, result).await {
             Err(CatalogError::Failed { message, source }) => {
                 return Err(match errors.take() {
-                    Some(error) => CatalogError::failed(
-                        format!("the rows for `{}` cannot be computed: {error}", write.table),
-                        error,
-                    ),
+                    Some(error) => source_failed(&write.table, error),
                     None => CatalogError::Failed { message, source },
                 });
             }
@@ -192,21 +184,28 @@ impl Catalog {
         errors: &FirstError,
     ) -> Result<LogicalPlan, CatalogError> {
         columns::check_names(&write.table, write.source.schema())?;
-        let source = keeping_errors(write.source.clone(), errors).map_err(|error| {
-            CatalogError::failed(
-                format!("the source of `{}` cannot be planned", write.table),
-                error,
-            )
-        })?;
-        if !table.exists {
+        let existing = match table.exists {
+            true => Some(table.columns()?),
+            false => None,
+        };
+        let partitions = existing
+            .as_ref()
+            .map_or(&write.options.partition_by, |t| &t.partition_columns);
+        let source = keeping_errors(write.source.clone(), &write.table, partitions, errors)
+            .map_err(|error| {
+                CatalogError::failed(
+                    format!("the source of `{}` cannot be planned", write.table),
+                    error,
+                )
+            })?;
+        let Some(existing) = existing else {
             columns::check_partitions(
                 &write.table,
                 write.source.schema(),
                 &write.options.partition_by,
             )?;
             return columns::for_new_table(&write.table, source);
-        }
-        let existing = table.columns()?;
+        };
         if !write.options.partition_by.is_empty()
             && write.options.partition_by != existing.partition_columns
         {
@@ -326,68 +325,67 @@ impl Catalog {
     }
 }
 
+/// The error of a write whose rows cannot be had.
+fn source_failed(table: &TableName, error: Arc<DataFusionError>) -> CatalogError {
+    if let DataFusionError::External(inner) = error.as_ref()
+        && let Some(CatalogError::Invalid { message, hint }) = inner.downcast_ref()
+    {
+        return CatalogError::invalid(message.clone(), hint.clone());
+    }
+    CatalogError::failed(
+        format!("the rows for `{table}` cannot be computed: {error}"),
+        error,
+    )
+}
+
+/// Every row of a write that replaces some rows must be one of those.
+async fn refuse_rows_outside(
+    session: &SessionContext,
+    write: &Write,
+    predicate: &str,
+) -> Result<(), CatalogError> {
+    let failed = |error| {
+        CatalogError::failed(
+            format!("the rows for `{}` cannot be computed", write.table),
+            error,
+        )
+    };
+    let condition = session
+        .state()
+        .create_logical_expr(predicate, write.source.schema())
+        .map_err(|error| {
+            CatalogError::invalid(
+                format!(
+                    "`replace_where` of `{}` is not a condition: {error}",
+                    write.table
+                ),
+                Some("write it as in a WHERE clause, over columns of the view".to_owned()),
+            )
+        })?;
+    let outside = DataFrame::new(session.state(), write.source.clone())
+        .filter(condition.is_not_true())
+        .map_err(failed)?
+        .count()
+        .await
+        .map_err(failed)?;
+    if outside == 0 {
+        return Ok(());
+    }
+    Err(CatalogError::invalid(
+        format!(
+            "{outside} of the rows for `{}` are outside of `replace_where`: {predicate}",
+            write.table
+        ),
+        Some("filter them in the SQL, or widen the condition".to_owned()),
+    ))
+}
+
 /// How data files are written.
 pub(crate) fn writer_properties() -> WriterProperties {
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_max_row_group_row_count(Some(ROWS_PER_ROW_GROUP))
         .build()
-}
-
-/// What the table's log knows of a writer and one of its batches: a number that grows with each batch, and the number
-/// that the batch was given.
-#[derive(Debug, Clone, Copy, Default)]
-struct BatchState {
-    latest: Option<i64>,
-    this: Option<i64>,
-}
-
-impl BatchState {
-    async fn read(table: &DeltaTable, batch: &Batch) -> Result<Self, CatalogError> {
-        let log_store = table.log_store();
-        let failed = |e| {
-            CatalogError::failed(
-                format!("the batches of `{}` cannot be read", batch.writer),
-                e,
-            )
-        };
-        let state = table.snapshot().map_err(failed)?;
-        Ok(Self {
-            latest: state
-                .transaction_version(log_store.as_ref(), writer_id(batch))
-                .await
-                .map_err(failed)?,
-            this: state
-                .transaction_version(log_store.as_ref(), batch_id(batch))
-                .await
-                .map_err(failed)?,
-        })
-    }
-
-    fn is_done(self, mode: &WriteMode) -> bool {
-        match mode {
-            WriteMode::Append | WriteMode::Merge(_) => self.this.is_some(),
-            WriteMode::Overwrite | WriteMode::ReplaceWhere(_) => {
-                self.this.is_some() && self.this == self.latest
-            }
-        }
-    }
-
-    fn next(self, batch: &Batch) -> Vec<Transaction> {
-        let number = self.latest.unwrap_or_default() + 1;
-        vec![
-            Transaction::new(writer_id(batch), number),
-            Transaction::new(batch_id(batch), number),
-        ]
-    }
-}
-
-fn writer_id(batch: &Batch) -> String {
-    format!("lakegate/{}", batch.writer)
-}
-
-fn batch_id(batch: &Batch) -> String {
-    format!("lakegate/{}/{}", batch.writer, batch.id)
 }
 
 /// A session as delta-rs' operations need it.

@@ -1,7 +1,9 @@
-//! The rows of a write, with the first error among them kept as it is.
+//! The rows of a write: values that Delta would change are refused, and the first error is kept as it is.
 //!
 //! delta-rs turns the errors of its input into text. What the input says (which line of which file) is kept here, so
 //! that the caller gets it whole.
+
+mod values;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +20,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
+
+use self::values::Limits;
+use crate::TableName;
 
 /// The first error of a write's input.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +45,16 @@ impl FirstError {
 }
 
 /// A plan whose errors are kept.
-pub(super) fn keeping_errors(plan: LogicalPlan, errors: &FirstError) -> Result<LogicalPlan> {
+pub(super) fn keeping_errors(
+    plan: LogicalPlan,
+    table: &TableName,
+    partition_by: &[String],
+    errors: &FirstError,
+) -> Result<LogicalPlan> {
+    let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
     let provider = Source {
-        schema: Arc::new(plan.schema().as_arrow().clone()),
+        limits: Arc::new(Limits::new(table, &schema, partition_by)),
+        schema,
         plan,
         errors: errors.clone(),
     };
@@ -53,6 +65,7 @@ pub(super) fn keeping_errors(plan: LogicalPlan, errors: &FirstError) -> Result<L
 struct Source {
     plan: LogicalPlan,
     schema: SchemaRef,
+    limits: Arc<Limits>,
     errors: FirstError,
 }
 
@@ -84,6 +97,7 @@ impl TableProvider for Source {
             .map_err(|error| self.errors.keep(error))?;
         Ok(Arc::new(KeepErrorExec {
             input,
+            limits: Arc::clone(&self.limits),
             errors: self.errors.clone(),
         }))
     }
@@ -92,6 +106,7 @@ impl TableProvider for Source {
 #[derive(Debug)]
 struct KeepErrorExec {
     input: Arc<dyn ExecutionPlan>,
+    limits: Arc<Limits>,
     errors: FirstError,
 }
 
@@ -134,6 +149,7 @@ impl ExecutionPlan for KeepErrorExec {
         };
         Ok(Arc::new(Self {
             input,
+            limits: Arc::clone(&self.limits),
             errors: self.errors.clone(),
         }))
     }
@@ -149,7 +165,12 @@ impl ExecutionPlan for KeepErrorExec {
             .execute(partition, context)
             .map_err(|error| errors.keep(error))?;
         let schema = input.schema();
-        let rows = input.map(move |batch| batch.map_err(|error| errors.keep(error)));
+        let limits = Arc::clone(&self.limits);
+        let rows = input.map(move |batch| {
+            batch
+                .and_then(|batch| limits.check(&batch).map(|()| batch))
+                .map_err(|error| errors.keep(error))
+        });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 }

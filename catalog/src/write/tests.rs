@@ -326,6 +326,52 @@ async fn replace_where_replaces_its_rows_and_refuses_others() {
 }
 
 #[tokio::test]
+async fn replace_where_is_checked_from_the_first_version_on() {
+    let table = Table::new().await;
+    let error = table
+        .write(
+            WriteMode::ReplaceWhere("day = 1".into()),
+            "SELECT * FROM (VALUES (1, 1), (2, 2)) AS v(id, day)",
+        )
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("1 of the rows for `silver.things` are outside of `replace_where`: day = 1"),
+        "{error}"
+    );
+    assert!(table.catalog.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn values_that_delta_would_change_are_refused_by_column() {
+    let mut table = Table::new().await;
+    table.options.partition_by = vec!["s".into()];
+    for (sql, message) in [
+        (
+            "SELECT 1 AS id, '' AS s",
+            "column `s` of the rows for `silver.things` holds an empty text",
+        ),
+        (
+            "SELECT arrow_cast(9223372036854775813, 'UInt64') AS id, 'a' AS s",
+            "column `id` of the rows for `silver.things` holds 9223372036854775813",
+        ),
+        (
+            "SELECT arrow_cast(1, 'Timestamp(Nanosecond, None)') AS id, 'a' AS s",
+            "column `id` of the rows for `silver.things` holds a time that is finer",
+        ),
+    ] {
+        let error = table.append(sql).await.unwrap_err();
+        assert!(
+            matches!(error, CatalogError::Invalid { .. }),
+            "{sql}: {error:?}"
+        );
+        assert!(error.to_string().contains(message), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn types_that_delta_lacks_are_refused_by_column() {
     let table = Table::new().await;
     for (sql, message) in [
