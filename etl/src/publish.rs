@@ -146,6 +146,19 @@ impl Runner {
         match outcome {
             Ok(written) => {
                 crate::failpoint!("publish.after_register");
+                let replaced = written
+                    .verdict
+                    .as_ref()
+                    .and_then(|v| v.get("replaced_rules_sha256"));
+                if replaced.is_some() {
+                    draft.warn(
+                        self,
+                        format!(
+                            "other rules were attached to `{}` and are replaced from this version on; both let it pass",
+                            publish.table
+                        ),
+                    );
+                }
                 if draft.report.rows.is_none() && written.outcome == WriteOutcome::Committed {
                     draft.report.rows = Some(watch.rows());
                 }
