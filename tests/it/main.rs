@@ -2,6 +2,12 @@
 //!
 //! `python3 tests/run.py` builds the binary, prepares the readers and runs this.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
 mod bad_input;
 mod command_line;
 mod concurrency;

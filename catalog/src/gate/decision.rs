@@ -298,7 +298,6 @@ impl Gate {
         Ok(ruling)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a candidate has that many parts")]
     async fn candidate(
         &self,
         log_store: &LogStoreRef,
