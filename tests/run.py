@@ -42,7 +42,7 @@ def main() -> None:
     python = python_with(ROOT / "tests" / "clients" / "requirements.txt", target)
     run("cargo", "build", "--workspace", *FEATURES)
     run(
-        "cargo", "test", "--workspace", *FEATURES, *sys.argv[1:],
+        "cargo", "test", "--workspace", "--no-fail-fast", *FEATURES, *sys.argv[1:],
         LAKEGATE_BIN=str(target / "debug" / ("lakegate.exe" if os.name == "nt" else "lakegate")),
         LAKEGATE_TEST_PYTHON=python,
     )

@@ -267,7 +267,7 @@ async fn commit_file(
 /// Finds out what kind of table there is at an entry's location.
 pub(crate) async fn recognise(entry: TableEntry) -> Result<TableEntry, CatalogError> {
     missing_folder(&entry).map_err(|_| CatalogError::NotFound {
-        what: format!("folder {}", entry.location),
+        what: format!("folder {} of table `{}`", entry.location, entry.name),
         hint: Some("give the folder of a Delta table, or of Parquet files".to_owned()),
     })?;
     let is_delta = log_store(&entry)?
