@@ -22,7 +22,7 @@ columns:
   l_shipdate: [{ between: { min: 1992-01-01, max: 1999-12-31 } }]
   l_receiptdate: [not_null, { compare: { operator: \">=\", column: l_shipdate } }]
   l_shipmode: [{ one_of: [REG AIR, AIR, RAIL, SHIP, TRUCK, MAIL, FOB] }]
-  l_comment: [{ length: { at_most: 44 } }]
+  l_comment: [{ length: { max: 44 } }]
 table_checks:
   - row_count: { at_least: 1000 }
 ";
