@@ -188,11 +188,41 @@ impl Catalog {
         if entry.format == TableFormat::Parquet {
             return parquet_folder::snapshot(&entry, at).await;
         }
+        self.snapshot_of(&entry, at).await
+    }
+
+    async fn snapshot_of(
+        &self,
+        entry: &TableEntry,
+        at: At,
+    ) -> Result<Arc<TableSnapshot>, CatalogError> {
         match at {
-            At::Latest => self.cache.latest(&entry).await,
-            At::Version(version) => history::at_version(&self.cache, &entry, version).await,
-            At::Timestamp(time) => history::at_timestamp(&self.cache, &entry, time).await,
+            At::Latest => self.cache.latest(entry).await,
+            At::Version(version) => history::at_version(&self.cache, entry, version).await,
+            At::Timestamp(time) => history::at_timestamp(&self.cache, entry, time).await,
         }
+    }
+
+    /// One version of the Delta table in a folder, which need not be registered.
+    pub async fn snapshot_in(
+        &self,
+        location: &Url,
+        at: At,
+    ) -> Result<Arc<TableSnapshot>, CatalogError> {
+        let entry = TableEntry {
+            name: TableName::of_folder(location)?,
+            location: folder(location),
+            format: TableFormat::Delta,
+            registered_at: self.now(),
+        };
+        let entry = cache::recognise(entry).await?;
+        if entry.format != TableFormat::Delta {
+            return Err(CatalogError::invalid(
+                format!("the folder {location} holds Parquet files without a Delta log"),
+                "extract them with `format: parquet`".to_owned(),
+            ));
+        }
+        self.snapshot_of(&entry, at).await
     }
 
     /// The newest commits of a table, newest first.

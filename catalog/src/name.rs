@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::CatalogError;
 
@@ -50,6 +51,18 @@ impl TableName {
             ));
         }
         Ok(name)
+    }
+}
+
+impl TableName {
+    /// What messages call a table that is known by its folder only.
+    pub(crate) fn of_folder(location: &Url) -> Result<Self, CatalogError> {
+        let last = location
+            .path_segments()
+            .and_then(|segments| segments.filter(|segment| !segment.is_empty()).next_back())
+            .unwrap_or("table");
+        let name = last.to_ascii_lowercase().replace(is_odd, "_");
+        Self::new(DEFAULT_SCHEMA, &name)
     }
 }
 

@@ -16,3 +16,4 @@ pub use parameters::{ParameterUse, Parameters, bind_expression};
 pub use query::{Planned, QueryOptions, QueryResult};
 pub use session::{Engine, EngineOptions};
 pub use statement::{Statement, TableUse};
+pub use time_travel::parse_timestamp;

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
+use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     CastKind, DataType, Expr, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor,
     VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
+use lakegate_rules::sql;
 
 use crate::error::nearest;
-use crate::statement::{place_of, visit, visit_mut};
+use crate::statement::{place_of, tokens, visit, visit_mut};
 use crate::{EngineError, Place};
 
 /// Values of parameters, by name.
@@ -77,9 +77,7 @@ fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
 /// # Errors
 /// When the text is not one expression, or uses a parameter without a value.
 pub fn bind_expression(sql: &str, parameters: &Parameters) -> Result<String, EngineError> {
-    let mut expression = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect)
-        .build()
+    let mut expression = sql::parser(tokens(sql)?)
         .and_then(|mut parser| parser.parse_into_expr())
         .map_err(EngineError::from_planning)?
         .expr;
@@ -260,6 +258,10 @@ mod tests {
         assert_eq!(
             bind_expression("x = :m AND y > 1", &parameters).unwrap(),
             "x = 'a'' OR 1=1 --' AND y > 1"
+        );
+        assert_eq!(
+            bind_expression("a IS DISTINCT FROM :m OR b", &parameters).unwrap(),
+            "a IS DISTINCT FROM ('a'' OR 1=1 --') OR b"
         );
         assert!(bind_expression("x = 1; DROP TABLE a", &parameters).is_err());
         assert!(bind_expression("x = :n", &parameters).is_err());

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::common::TableReference;
-use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
+use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
     ObjectName, Spanned, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
     VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::tokenizer::{Location, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
+use lakegate_rules::sql;
 
 use crate::parameters::{self, ParameterUse};
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
@@ -48,19 +48,8 @@ impl Statement {
     /// # Errors
     /// When the text is not one statement, or when it holds a clause that DataFusion would drop silently.
     pub fn parse(sql: &str) -> Result<Self, EngineError> {
-        let tokens = Tokenizer::new(&GenericDialect, sql)
-            .tokenize_with_location()
-            .map_err(|error| {
-                EngineError::invalid(
-                    lower(&error.message),
-                    place_of(error.location),
-                    None::<String>,
-                )
-            })?;
-        let (tokens, clauses) = time_travel::take_clauses(tokens)?;
-        let mut statements = DFParserBuilder::new(tokens)
-            .with_dialect(&GenericDialect)
-            .build()
+        let (tokens, clauses) = time_travel::take_clauses(tokens(sql)?)?;
+        let mut statements = sql::parser(tokens)
             .and_then(|mut parser| parser.parse_statements())
             .map_err(EngineError::from_planning)?;
         let Some(mut inner) = statements.pop_front() else {
@@ -150,6 +139,13 @@ pub(crate) fn visit_mut<V: VisitorMut>(
             ControlFlow::Continue(())
         }
     }
+}
+
+/// The tokens of a text.
+pub(crate) fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, EngineError> {
+    sql::tokenize(sql).map_err(|error| {
+        EngineError::invalid(lower(&error.message), place_of(error.location), None)
+    })
 }
 
 /// A place as the parser gives it; none for what the parser made up.

@@ -119,7 +119,7 @@ impl VersionUse {
 }
 
 /// A point in time as people write it; in UTC unless it says otherwise, and midnight for a day.
-pub(crate) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
+pub fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let text = text.strip_suffix(" UTC").unwrap_or(text);
     for format in [
@@ -135,6 +135,7 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<DateTime<Utc>> {
     for format in [
         "%Y-%m-%dT%H:%M:%S%.f",
         "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M",
         "%Y-%m-%d %H:%M",
     ] {
         if let Ok(time) = NaiveDateTime::parse_from_str(in_utc, format) {

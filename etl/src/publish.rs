@@ -140,9 +140,6 @@ impl Runner {
             },
         };
         let outcome = self.lakegate.catalog.write(&session, write).await;
-        if let Some(error) = watch.take_error() {
-            return Err(error.into());
-        }
         match outcome {
             Ok(written) => {
                 crate::failpoint!("publish.after_register");

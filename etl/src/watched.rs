@@ -1,6 +1,4 @@
-//! A view that streams into a write: its rows are counted and told, and what goes wrong in it is remembered.
-//!
-//! The libraries that write keep the text of an error only; the error of the input has its place and its hint.
+//! A view that streams into a write: its rows are counted and told.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +16,9 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use futures::{StreamExt, stream};
+use futures::{TryStreamExt, stream};
 
 use crate::events::{RunEvent, RunEvents};
-use crate::input_error::InputError;
 
 /// How often rows are told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -33,7 +30,6 @@ pub(crate) struct Watch {
     rows: AtomicU64,
     bytes: AtomicU64,
     told_at: Mutex<Instant>,
-    error: Mutex<Option<InputError>>,
 }
 
 impl std::fmt::Debug for Watch {
@@ -52,34 +48,12 @@ impl Watch {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             told_at: Mutex::new(Instant::now()),
-            error: Mutex::new(None),
         })
     }
 
     /// Rows that have passed.
     pub(crate) fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
-    }
-
-    /// What the input said when it failed.
-    pub(crate) fn take_error(&self) -> Option<InputError> {
-        self.error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-    }
-
-    /// Looks at a batch, or at what came instead.
-    pub(crate) fn see(&self, batch: &Result<RecordBatch>) {
-        match batch {
-            Ok(batch) => self.count(batch),
-            Err(error) => {
-                if let Some(found) = InputError::find(error) {
-                    let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-                    first.get_or_insert_with(|| found.duplicate());
-                }
-            }
-        }
     }
 
     fn count(&self, batch: &RecordBatch) {
@@ -109,7 +83,7 @@ impl Watch {
         rows: SendableRecordBatchStream,
     ) -> SendableRecordBatchStream {
         let schema = rows.schema();
-        let watched = rows.inspect(move |batch| self.see(batch));
+        let watched = rows.inspect_ok(move |batch| self.count(batch));
         Box::pin(RecordBatchStreamAdapter::new(schema, watched))
     }
 }

@@ -8,13 +8,16 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::plan::Trouble;
+use crate::sql;
 use crate::yaml::{Resolved, Scalar, nearest_hint};
 
 /// The value of one parameter.
@@ -110,8 +113,7 @@ pub(crate) fn condition(
     parameters: &Parameters,
 ) -> Result<Expr, Trouble> {
     let state = session.state();
-    let dialect = state.config_options().sql_parser.dialect;
-    let mut parsed = state.sql_to_expr_with_alias(sql, &dialect)?;
+    let mut parsed = parser(sql)?.parse_into_expr()?;
     parameters.bind(&mut parsed.expr)?;
     let expr = state.create_logical_expr_from_sql_expr(parsed, schema)?;
     if has_subquery(&expr)? {
@@ -145,24 +147,15 @@ fn has_subquery(expr: &Expr) -> Result<bool, Trouble> {
     })?)
 }
 
-/// Parses one query.
-pub(crate) fn parse_query(
-    session: Option<&SessionContext>,
-    sql: &str,
-) -> Result<Statement, Trouble> {
-    use datafusion::sql::parser::DFParserBuilder;
-    use datafusion::sql::sqlparser::dialect::dialect_from_str;
+fn parser(sql: &str) -> Result<DFParser<'static>, Trouble> {
+    let tokens = sql::tokenize(sql)
+        .map_err(|error| DataFusionError::SQL(Box::new(ParserError::from(error)), None))?;
+    Ok(sql::parser(tokens)?)
+}
 
-    let name = session.map_or_else(
-        || "generic".to_owned(),
-        |s| s.state().config_options().sql_parser.dialect.to_string(),
-    );
-    let dialect = dialect_from_str(&name)
-        .ok_or_else(|| Trouble::new(format!("unknown SQL dialect `{name}`")))?;
-    let mut statements = DFParserBuilder::new(sql)
-        .with_dialect(dialect.as_ref())
-        .build()?
-        .parse_statements()?;
+/// Parses one query.
+pub(crate) fn parse_query(sql: &str) -> Result<Statement, Trouble> {
+    let mut statements = parser(sql)?.parse_statements()?;
     let statement = statements.pop_front();
     match statement {
         Some(Statement::Statement(inner))
@@ -181,7 +174,7 @@ pub(crate) async fn query(
     sql: &str,
     parameters: &Parameters,
 ) -> Result<LogicalPlan, Trouble> {
-    let mut statement = parse_query(Some(session), sql)?;
+    let mut statement = parse_query(sql)?;
     if let Statement::Statement(inner) = &mut statement {
         parameters.bind(inner.as_mut())?;
     }
@@ -196,7 +189,7 @@ pub(crate) async fn query(
 
 /// The tables that a query names, common table expressions aside. Nothing when it does not parse.
 pub(crate) fn tables_of(sql: &str) -> Vec<String> {
-    let Ok(statement) = parse_query(None, sql) else {
+    let Ok(statement) = parse_query(sql) else {
         return Vec::new();
     };
     datafusion::sql::resolve::resolve_table_references(&statement, true)

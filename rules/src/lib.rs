@@ -19,6 +19,7 @@ mod rows;
 mod run;
 mod scan;
 mod settings;
+pub mod sql;
 mod state;
 mod subject;
 mod suite;

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use lakegate_catalog::At;
-use lakegate_engine::QueryOptions;
+use lakegate_engine::{QueryOptions, parse_timestamp};
 use lakegate_rules::thousands;
 
 use crate::commands::DONE;
@@ -88,20 +88,7 @@ fn read_stdin() -> Result<String, CliError> {
 
 /// A point in time, in UTC unless it has a zone.
 pub(crate) fn point_in_time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.with_timezone(&Utc));
-    }
-    [
-        "%Y-%m-%dT%H:%M:%S%.f",
-        "%Y-%m-%d %H:%M:%S%.f",
-        "%Y-%m-%dT%H:%M",
-        "%Y-%m-%d %H:%M",
-    ]
-    .iter()
-    .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-    .or_else(|| NaiveDateTime::parse_from_str(&format!("{text} 00:00"), "%Y-%m-%d %H:%M").ok())
-    .map(|time| time.and_utc())
-    .ok_or_else(|| "wanted a time such as `2013-02-01T12:00:00Z`".to_owned())
+    parse_timestamp(text).ok_or_else(|| "wanted a time such as `2013-02-01T12:00:00Z`".to_owned())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{self, FileOptions, SourceFile};
 use crate::input_error::InputError;
 use csv::{CsvOptions, CsvReader};
-use delta::DeltaSource;
+use delta::{DeltaSource, Found, Named};
 use json_lines::{JsonLinesOptions, JsonLinesReader};
 use parquet::ParquetTable;
 use settings::PathText;
@@ -136,11 +136,8 @@ impl ExtractSpec {
 
     /// Names of the parameters that the paths use, with their places.
     pub fn parameters(&self) -> Vec<(String, Span)> {
-        let Source::Files { paths, .. } = &self.source else {
-            return Vec::new();
-        };
         let mut parameters = Vec::new();
-        for path in paths {
+        for path in self.path_texts() {
             parameters.extend(path.parameters().map(|name| (name.to_owned(), path.span)));
         }
         parameters
@@ -148,17 +145,29 @@ impl ExtractSpec {
 
     /// The paths as they are written, with the names of their parameters.
     pub fn paths(&self) -> Vec<String> {
+        self.path_texts().iter().map(ToString::to_string).collect()
+    }
+
+    fn path_texts(&self) -> &[PathText] {
         match &self.source {
-            Source::Files { paths, .. } => paths.iter().map(ToString::to_string).collect(),
-            Source::Delta(_) => Vec::new(),
+            Source::Files { paths, .. } => paths,
+            Source::Delta(DeltaSource {
+                table: Named::InFolder(path),
+                ..
+            }) => std::slice::from_ref(path),
+            Source::Delta(_) => &[],
         }
     }
 
     /// The catalog table that is read, when the stage names one.
     pub fn table(&self) -> Option<(&TableName, Span)> {
         match &self.source {
-            Source::Delta(delta) => Some((&delta.table, delta.span)),
-            Source::Files { .. } => None,
+            Source::Delta(DeltaSource {
+                table: Named::InCatalog(table),
+                span,
+                ..
+            }) => Some((table, *span)),
+            Source::Delta(_) | Source::Files { .. } => None,
         }
     }
 
@@ -189,7 +198,7 @@ impl ExtractSpec {
         parameters: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ResolvedExtract, InputError> {
         let source = match &self.source {
-            Source::Delta(delta) => ResolvedSource::Delta(delta.clone()),
+            Source::Delta(delta) => ResolvedSource::Delta(delta.resolve(root, parameters)?),
             Source::Files {
                 paths,
                 options,
@@ -232,7 +241,7 @@ enum ResolvedSource {
         format: FileFormat,
         span: Span,
     },
-    Delta(DeltaSource),
+    Delta(DeltaSource<Found>),
 }
 
 impl ResolvedExtract {

@@ -177,7 +177,8 @@ impl PathText {
         paths.collect()
     }
 
-    fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
+    /// Reads `path: TEXT`.
+    pub(super) fn parse(node: &Node, problems: &mut Problems) -> Option<Self> {
         let text = node.string("`path`", problems)?;
         let mut parts = Vec::new();
         let mut rest = text.as_str();

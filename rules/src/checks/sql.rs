@@ -88,7 +88,7 @@ impl CheckKind for Sql {
         let span = settings.span("query");
         let query = settings.text("query");
         if let Some(sql) = &query
-            && let Err(trouble) = fragment::parse_query(None, sql)
+            && let Err(trouble) = fragment::parse_query(sql)
         {
             settings.problem(Some("query"), trouble.message, trouble.hint);
         }

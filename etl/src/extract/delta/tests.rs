@@ -1,9 +1,10 @@
 //! Delta: which version is meant, and what is refused.
 
-use lakegate_catalog::At;
+use lakegate_catalog::{Write, WriteContext, WriteMode, WriteOptions};
 
 use super::*;
-use crate::test_support::{Project, spec};
+use crate::test_support::{Project, session, spec};
+use crate::transform::scan_plan;
 
 fn at_of(yaml: &str) -> At {
     let node = lakegate_rules::yaml::parse("p.yaml", yaml).unwrap();
@@ -41,10 +42,14 @@ fn what_does_not_fit_is_a_problem_at_its_place() {
             "p.yaml:3:12: `version` and `timestamp` exclude each other",
         ),
         (
+            "table: a\npath: b",
+            "p.yaml:2:7: `table` and `path` exclude each other",
+        ),
+        (
             "table: a\ntimestamp: yesterday",
             "p.yaml:2:12: `timestamp` must be a time with its offset",
         ),
-        ("table: a\npath: b", "p.yaml:2:1: unknown key `path`"),
+        ("table: a\npaths: b", "p.yaml:2:1: unknown key `paths`"),
     ];
     for (yaml, expected) in cases {
         let problems = spec(yaml).unwrap_err().to_string();
@@ -59,4 +64,34 @@ fn a_table_that_is_not_there_is_named() {
     assert_eq!(error.kind, InputErrorKind::NotFound);
     assert!(error.to_string().contains("silver.nope"), "{error}");
     assert!(error.place.is_some());
+}
+
+#[test]
+fn a_table_that_is_not_registered_is_read_by_its_folder() {
+    let project = Project::with("a.csv", "a\n1\n");
+    let catalog = project.catalog();
+    let session = session();
+    for _ in 0..2 {
+        let rows = project.provider("{ format: csv, path: a.csv }").unwrap();
+        let write = Write {
+            table: "silver.x".parse().unwrap(),
+            mode: WriteMode::Append,
+            source: scan_plan(&session, rows).unwrap(),
+            options: WriteOptions::default(),
+            context: WriteContext::default(),
+        };
+        project.block_on(catalog.write(&session, write)).unwrap();
+    }
+    std::fs::rename(
+        project.root().join("warehouse/silver/x"),
+        project.root().join("Moved away"),
+    )
+    .unwrap();
+    let count = |yaml: &str| project.rows(yaml).unwrap().len();
+    assert_eq!(count("{ format: delta, path: Moved away }"), 2);
+    assert_eq!(count("{ format: delta, path: ./Moved away/, version: 0 }"), 1);
+    let missing = project.fault("{ format: delta, path: warehouse, version: 0 }");
+    assert!(missing.contains("warehouse"), "{missing}");
+    let missing = project.fault("{ format: delta, path: Moved away, version: 7 }");
+    assert!(missing.contains("the newest version is 1"), "{missing}");
 }
