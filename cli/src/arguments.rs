@@ -1,17 +1,20 @@
 //! What every command takes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use lakegate_catalog::{CatalogError, TableName};
 use lakegate_rules::yaml::{parse_bytes, parse_duration};
 
 use crate::commands::Command;
+use crate::error::CliError;
 use crate::settings;
 
 /// Data-quality gate for lakehouse tables: no table version that fails its rules comes into being.
 #[derive(Debug, Parser)]
-#[command(name = "lakegate", version, disable_help_subcommand = true)]
+#[command(name = "lakegate", version)]
 #[command(after_long_help = EXIT_CODES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -68,6 +71,18 @@ pub(crate) enum Format {
     Json,
 }
 
+/// The format that words ask for which are no arguments.
+pub(crate) fn format_of_words(words: impl Iterator<Item = String>) -> Format {
+    let words: Vec<String> = words.collect();
+    let pairs = words.windows(2);
+    let is_named = words.iter().any(|word| word == "--format=json")
+        || pairs.into_iter().any(|pair| pair == ["--format", "json"]);
+    match is_named {
+        true => Format::Json,
+        false => settings::format_of_environment().unwrap_or(Format::Text),
+    }
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; with warnings too, and with failures that `gate: no_worse` accepts
@@ -98,6 +113,36 @@ pub(crate) fn byte_size(text: &str) -> Result<u64, String> {
 /// A duration with its unit.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "wanted a duration such as `6h` or `30d`".to_owned())
+}
+
+/// A table's name; when it is none, why, and the way out.
+pub(crate) fn table_name(text: &str) -> Result<TableName, String> {
+    text.parse()
+        .map_err(|error: CatalogError| match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
+}
+
+/// One parameter with its value.
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("wanted NAME=VALUE, for example `delivery=data/january.zip`".to_owned()),
+    }
+}
+
+/// Parameters by name, each given once.
+pub(crate) fn by_name(
+    parameters: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, CliError> {
+    let mut named = BTreeMap::new();
+    for (name, value) in parameters {
+        if named.insert(name.clone(), value).is_some() {
+            return Err(CliError::new(format!("parameter `{name}` is given twice")));
+        }
+    }
+    Ok(named)
 }
 
 #[cfg(test)]

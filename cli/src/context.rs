@@ -57,8 +57,17 @@ impl Context {
     /// # Errors
     /// When the folder is no project; every problem of `lakegate.yaml`.
     pub(crate) fn settings(&self) -> Result<Settings, CliError> {
+        self.expect_folder()?;
         let settings = Settings::read(&self.root, &self.flags, &settings::process_environment)?;
         settings.ok_or_else(|| self.no_project())
+    }
+
+    fn expect_folder(&self) -> Result<(), CliError> {
+        if self.root.is_file() {
+            let message = format!("`{}` is a file, not a folder", self.root.display());
+            return Err(CliError::new(message).with_hint("`-C DIR` names the project folder"));
+        }
+        Ok(())
     }
 
     fn no_project(&self) -> CliError {
@@ -66,18 +75,47 @@ impl Context {
             let message = format!("the folder `{}` does not exist", self.root.display());
             return CliError::new(message).with_hint("`-C DIR` names the project folder");
         }
-        CliError::new(format!("there is no {PROJECT_FILE} in `{}`", self.root.display()))
-            .with_hint("go to the project folder or name it with `-C DIR`; `lakegate init DIR` makes a project")
+        let error = CliError::new(format!(
+            "there is no {PROJECT_FILE} in `{}`",
+            self.root.display()
+        ));
+        let mut above = self.root.ancestors().skip(1);
+        if let Some(project) = above.find(|folder| folder.join(PROJECT_FILE).is_file()) {
+            return error.with_hint(format!(
+                "there is one in `{}`: go there, or name it with `-C DIR`",
+                project.display()
+            ));
+        }
+        error.with_hint("go to the project folder or name it with `-C DIR`; `lakegate init DIR` makes a project")
     }
 
     /// Opens the project.
+    ///
+    /// # Errors
+    /// When the folder is no project, or a catalog that is named for this command alone is not there.
     pub(crate) async fn open(&self) -> Result<Lakegate, CliError> {
+        let settings = self.settings()?;
+        let catalog = &settings.catalog;
+        let is_named = matches!(catalog.origin, Origin::Flag(_) | Origin::Environment(_));
+        if is_named && !catalog.value.exists() {
+            return Err(CliError::new(format!(
+                "the catalog `{}` does not exist",
+                catalog.value.display()
+            ))
+            .with_hint("`lakegate run` and `lakegate catalog register` make one"));
+        }
+        Ok(Lakegate::open(options(self.root.clone(), settings)?).await?)
+    }
+
+    /// Opens the project to add to its tables; a catalog that is not there is made.
+    pub(crate) async fn open_to_write(&self) -> Result<Lakegate, CliError> {
         let settings = self.settings()?;
         Ok(Lakegate::open(options(self.root.clone(), settings)?).await?)
     }
 
     /// Opens the project also when `lakegate.yaml` is wrong, and says what is.
     pub(crate) async fn open_anyway(&self, problems: &mut Problems) -> Result<Lakegate, CliError> {
+        self.expect_folder()?;
         let environment = &settings::process_environment;
         let settings = Settings::read_anyway(&self.root, &self.flags, environment, problems)?;
         let settings = settings.ok_or_else(|| self.no_project())?;
@@ -114,10 +152,16 @@ impl Context {
     }
 
     /// The same path for the user, who stands in another folder when `-C` is given.
+    /// It can be pasted into a shell.
     pub(crate) fn shown(&self, path: &Path) -> String {
-        match self.start.directory.origin {
+        let path = match self.start.directory.origin {
             Origin::Default => path.display().to_string(),
             _ => self.path(path).display().to_string(),
+        };
+        match shlex::try_quote(&path) {
+            Ok(quoted) => quoted.into_owned(),
+            // No shell takes a path with a NUL.
+            Err(_) => path,
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) async fn run(context: &Context, folder: &Path) -> Result<u8, CliError
     })?;
     let folder = context.shown(folder);
     let context = context.for_project(root);
-    let lakegate = context.open().await?;
+    let lakegate = context.open_to_write().await?;
     let demo = Demo {
         context: &context,
         lakegate: &lakegate,

@@ -73,7 +73,8 @@ impl CliError {
         while let Some(cause) = source {
             let text = cause.to_string();
             let said = message.causes.last().unwrap_or(&message.text);
-            if !said.contains(&text) {
+            // Messages begin in lower case, causes as their library writes them.
+            if !said.to_lowercase().contains(&text.to_lowercase()) {
                 message.causes.push(text);
             }
             source = cause.source();
@@ -124,7 +125,12 @@ impl From<CatalogError> for CliError {
 
 impl From<EngineError> for CliError {
     fn from(error: EngineError) -> Self {
-        EtlError::from(error).into()
+        let place = error.place();
+        let mut this = Self::from(EtlError::from(error));
+        if let (Some(place), Some(message)) = (place, this.messages.first_mut()) {
+            message.text = format!("sql:{place}: {}", message.text);
+        }
+        this
     }
 }
 

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Format};
+use crate::commands::{Command, INVALID};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
@@ -31,7 +32,10 @@ const TERMINATED: u8 = 143;
 fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return not_arguments(&error),
+    };
     let output = Arc::new(Output::new(arguments.format()));
     let code = match run(arguments, &output) {
         Ok(code) => code,
@@ -43,8 +47,27 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Help goes to stdout, as does the version. What is wrong with arguments is an error as any other.
+fn not_arguments(error: &clap::Error) -> ExitCode {
+    let words = std::env::args();
+    if !error.use_stderr() || arguments::format_of_words(words) == Format::Text {
+        error.exit();
+    }
+    let text = error.render().to_string();
+    let message = text.trim_start_matches("error: ").trim_end();
+    let output = Output::new(Format::Json);
+    output.error(&CliError::new(message));
+    ExitCode::from(INVALID)
+}
+
 fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
     let context = Context::new(&arguments, Arc::clone(output))?;
+    let hint = match arguments.command {
+        Command::Run(_) | Command::Demo(_) => {
+            "what was published is complete, nothing else was; run it again to go on from there"
+        }
+        _ => "every table is as it was, or as a whole commit left it",
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(WORKER_STACK_BYTES)
@@ -59,7 +82,7 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
             code = asked_to_stop() => {
                 abort.abort();
                 Ok(Err(CliError::new("interrupted")
-                    .with_hint("what was published is complete, nothing else was; run it again to go on from there")
+                    .with_hint(hint)
                     .with_exit_code(code)))
             }
         }

@@ -195,7 +195,8 @@ impl Settings {
         if let Some((text, span)) = &file.warehouse
             && let Err(wanted) = folder_url(text, root)
         {
-            let message = format!("`warehouse` must be {wanted}, found `{text}`");
+            let found = without_secrets(text);
+            let message = format!("`warehouse` must be {wanted}, found `{found}`");
             problems.push(Problem::new(PROJECT_FILE, *span, message));
             file.warehouse = None;
         }
@@ -226,7 +227,8 @@ impl Settings {
         let warehouse_of_flag = match &flags.warehouse {
             Some(text) => {
                 let url = folder_url(text, &here).map_err(|wanted| {
-                    CliError::new(format!("--warehouse must be {wanted}, found `{text}`"))
+                    let found = without_secrets(text);
+                    CliError::new(format!("--warehouse must be {wanted}, found `{found}`"))
                 })?;
                 Some((url, "--warehouse"))
             }
@@ -333,9 +335,29 @@ fn variable<T>(
     match parse(text) {
         Ok(value) => Ok(Some((value, name))),
         Err(wanted) => Err(CliError::new(format!(
-            "environment variable {name} must be {wanted}, found `{text}`"
+            "environment variable {name} must be {wanted}, found `{}`",
+            without_secrets(text)
         ))),
     }
+}
+
+/// A URL without user, password and query, each of which can carry a secret; any other text as it is.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) => (rest, "?..."),
+        None => (rest, ""),
+    };
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}{query}")
 }
 
 /// A folder, by path or `file:` URL. On failure, what is wanted.

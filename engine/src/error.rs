@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use lakegate_catalog::CatalogError;
@@ -128,6 +129,14 @@ impl EngineError {
         }
     }
 
+    /// The same error, at a place when it has none.
+    pub(crate) fn or_at(mut self, last: Option<Place>) -> Self {
+        if let Self::Invalid { place, .. } = &mut self {
+            *place = place.or(last);
+        }
+        self
+    }
+
     pub(crate) fn invalid(
         message: impl Into<String>,
         place: impl Into<Option<Place>>,
@@ -170,6 +179,9 @@ impl EngineError {
             Ok(error) => return Self::Catalog(error),
             Err(error) => error,
         };
+        if is_of_the_sql(error.find_root()) {
+            return Self::from_planning(error);
+        }
         let root = error.find_root();
         let hint = match root {
             DataFusionError::ResourcesExhausted(_) => {
@@ -186,6 +198,24 @@ impl EngineError {
             source: Box::new(error),
             hint,
         }
+    }
+}
+
+/// Whether the SQL is at fault: it asks for what there is not, or for what these rows do not have.
+fn is_of_the_sql(root: &DataFusionError) -> bool {
+    match root {
+        DataFusionError::SQL(..)
+        | DataFusionError::Plan(_)
+        | DataFusionError::SchemaError(..)
+        | DataFusionError::NotImplemented(_) => true,
+        DataFusionError::ArrowError(error, _) => matches!(
+            error.as_ref(),
+            ArrowError::CastError(_)
+                | ArrowError::ParseError(_)
+                | ArrowError::DivideByZero
+                | ArrowError::ArithmeticOverflow(_)
+        ),
+        _ => false,
     }
 }
 
@@ -247,7 +277,7 @@ fn missing_column(error: &DataFusionError) -> Option<(String, Option<String>)> {
         Some(name) => Some(format!("did you mean `{name}`?")),
         None if valid_fields.is_empty() => None,
         None => Some(format!(
-            "there are: {}",
+            "a text stands in single quotes; the columns are: {}",
             names.collect::<Vec<_>>().join(", ")
         )),
     };
@@ -272,9 +302,9 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, candidate)| candidate)
 }
 
-/// DataFusion's message without its prefixes and backtrace, in lower case at its start.
+/// DataFusion's innermost message without its prefixes and backtrace, in lower case at its start.
 fn plain_message(error: &DataFusionError) -> String {
-    let text = error.strip_backtrace();
+    let text = error.find_root().strip_backtrace();
     let mut rest = text.as_str();
     while let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = stripped;
@@ -297,8 +327,9 @@ const PREFIXES: &[&str] = &[
     "Schema error: ",
     "External error: ",
     "Arrow error: ",
-    "Optimizer rule ",
-    "type_coercion\ncaused by\n",
+    "This feature is not implemented: ",
+    "Cast error: ",
+    "Parser error: ",
     "Expected ParserError: ",
 ];
 

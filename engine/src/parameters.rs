@@ -77,10 +77,7 @@ fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
 /// # Errors
 /// When the text is not one expression, or uses a parameter without a value.
 pub fn bind_expression(sql: &str, parameters: &Parameters) -> Result<String, EngineError> {
-    let mut expression = sql::parser(tokens(sql)?)
-        .and_then(|mut parser| parser.parse_into_expr())
-        .map_err(EngineError::from_planning)?
-        .expr;
+    let mut expression = sql::parse_expression(tokens(sql)?).map_err(EngineError::from_planning)?;
     let mut found = Found(Vec::new());
     if let ControlFlow::Break(error) = Visit::visit(&expression, &mut found) {
         return Err(error);

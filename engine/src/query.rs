@@ -70,7 +70,7 @@ impl Engine {
         options: QueryOptions,
     ) -> Result<QueryResult, EngineError> {
         let statement = Statement::parse(sql)?;
-        let planned = self.plan(&statement, options).await?;
+        let planned = self.read(&statement, options).await?;
         let frame = DataFrame::new(planned.session.state(), planned.plan);
         let schema = Arc::clone(frame.schema().inner());
         let stream = frame
@@ -85,6 +85,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::query`], as far as planning shows it.
     pub async fn plan(
+        &self,
+        statement: &Statement,
+        options: QueryOptions,
+    ) -> Result<Planned, EngineError> {
+        let planned = self.read(statement, options).await?;
+        // Whether the types fit, the optimizer finds out.
+        planned
+            .session
+            .state()
+            .optimize(&planned.plan)
+            .map_err(EngineError::from_planning)?;
+        Ok(planned)
+    }
+
+    /// Plans a query as far as its names go.
+    async fn read(
         &self,
         statement: &Statement,
         options: QueryOptions,

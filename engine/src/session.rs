@@ -1,6 +1,6 @@
 //! The only place that builds a DataFusion session.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -9,6 +9,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
+use tracing::info;
 
 use crate::EngineError;
 use crate::overlay::OverlayCatalog;
@@ -36,7 +37,7 @@ const UNKNOWN_MACHINE_BYTES: usize = 4 << 30;
 pub struct EngineOptions {
     /// Memory for operators that hold rows, in bytes; they spill beyond it. 60 % of the machine when absent.
     pub memory_limit: Option<usize>,
-    /// Folder for spilled rows; the system's own when absent.
+    /// Folder for spilled rows; the system's own when absent, or when this one cannot be written to.
     pub temp_dir: Option<PathBuf>,
     /// Partitions of a plan; one a core when absent.
     pub target_partitions: Option<usize>,
@@ -65,15 +66,13 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .with_metadata_cache_limit(METADATA_CACHE_BYTES);
         if let Some(folder) = &options.temp_dir {
-            std::fs::create_dir_all(folder).map_err(|source| EngineError::Failed {
-                message: format!(
-                    "cannot make the folder `{}` for spilled rows",
-                    folder.display()
-                ),
-                source: Box::new(source),
-                hint: Some("choose another folder, or make this one writable".into()),
-            })?;
-            runtime = runtime.with_temp_file_path(folder);
+            match writable(folder) {
+                Ok(()) => runtime = runtime.with_temp_file_path(folder),
+                // Reading needs no folder that can be written to, unless rows are spilled.
+                Err(error) => {
+                    info!(folder = %folder.display(), %error, "rows are spilled into the system's temporary folder");
+                }
+            }
         }
         let runtime = runtime.build_arc().map_err(EngineError::from_execution)?;
         Ok(Arc::new(Self {
@@ -130,6 +129,12 @@ impl Engine {
     }
 }
 
+/// Makes a folder, and sees whether files can be made in it.
+fn writable(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder).map(drop)
+}
+
 fn session_config(target_partitions: Option<usize>) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, DEFAULT_SCHEMA)
@@ -141,6 +146,8 @@ fn session_config(target_partitions: Option<usize>) -> SessionConfig {
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.sql_parser.collect_spans = true;
+    // Times with a zone keep one: without it, `AT TIME ZONE` of such a time would not convert it.
+    options.execution.time_zone = Some("UTC".to_owned());
     // A join pushes the values of its build side into a scan; over the dictionary columns of a
     // partitioned Delta table that fails, as deltalake's own sessions note.
     options.optimizer.hash_join_inlist_pushdown_max_size = 0;

@@ -49,9 +49,13 @@ impl Statement {
     /// When the text is not one statement, or when it holds a clause that DataFusion would drop silently.
     pub fn parse(sql: &str) -> Result<Self, EngineError> {
         let (tokens, clauses) = time_travel::take_clauses(tokens(sql)?)?;
-        let mut statements = sql::parser(tokens)
-            .and_then(|mut parser| parser.parse_statements())
-            .map_err(EngineError::from_planning)?;
+        // An error at the end of the text has no place of its own.
+        let last = tokens
+            .iter()
+            .rev()
+            .find_map(|token| place_of(token.span.start));
+        let mut statements = sql::parse_statements(tokens)
+            .map_err(|error| EngineError::from_planning(error).or_at(last))?;
         let Some(mut inner) = statements.pop_front() else {
             return Err(EngineError::invalid("the SQL is empty", None, None));
         };
@@ -353,6 +357,8 @@ mod tests {
         assert_eq!(error.place().unwrap().line, 2, "{error}");
         assert!(Statement::parse("").is_err());
         assert!(Statement::parse("SELECT 1; SELECT 2").is_err());
+        let cut = Statement::parse("SELECT 1\n FROM a WHERE").unwrap_err();
+        assert_eq!(cut.place().unwrap(), Place { line: 2, column: 9 });
         let unterminated = Statement::parse("SELECT\n 'abc").unwrap_err();
         assert_eq!(unterminated.place().unwrap(), Place { line: 2, column: 2 });
     }

@@ -9,8 +9,7 @@
 //!
 //! A time without a zone is in UTC. DataFusion's parser does not know these clauses, and its planner drops
 //! what other dialects parse. So the clauses are taken out of the token stream before parsing, each is put
-//! back onto the table that it follows, and every clause that finds no table is refused, as is everything
-//! else behind a table's name that the planner would drop.
+//! back onto the table that it follows, and every clause that finds no table is refused.
 
 use std::ops::ControlFlow;
 
@@ -305,7 +304,6 @@ impl VisitorMut for Rewrite {
 
 impl Rewrite {
     fn rewrite(&mut self, factor: &mut TableFactor) -> Result<(), EngineError> {
-        refuse_what_is_dropped(factor)?;
         let TableFactor::Table {
             name, alias, args, ..
         } = factor
@@ -357,44 +355,6 @@ impl Rewrite {
         });
         Ok(())
     }
-}
-
-/// Refuses what may be written behind a table's name and is dropped by DataFusion's planner.
-fn refuse_what_is_dropped(factor: &TableFactor) -> Result<(), EngineError> {
-    let TableFactor::Table {
-        name,
-        with_hints,
-        version,
-        with_ordinality,
-        partitions,
-        json_path,
-        sample,
-        index_hints,
-        ..
-    } = factor
-    else {
-        return Ok(());
-    };
-    let dropped = if version.is_some() {
-        "this way of asking for a version"
-    } else if sample.is_some() {
-        "`TABLESAMPLE`"
-    } else if !with_hints.is_empty() || !index_hints.is_empty() {
-        "hints for a table"
-    } else if !partitions.is_empty() {
-        "`PARTITION`"
-    } else if json_path.is_some() {
-        "a path behind a table's name"
-    } else if *with_ordinality {
-        "`WITH ORDINALITY`"
-    } else {
-        return Ok(());
-    };
-    Err(EngineError::invalid(
-        format!("{dropped} is not supported (at table `{name}`)"),
-        place_of(name.span().start),
-        None,
-    ))
 }
 
 #[cfg(test)]

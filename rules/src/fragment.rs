@@ -12,9 +12,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
-use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
 use crate::plan::Trouble;
 use crate::sql;
@@ -113,8 +113,12 @@ pub(crate) fn condition(
     parameters: &Parameters,
 ) -> Result<Expr, Trouble> {
     let state = session.state();
-    let mut parsed = parser(sql)?.parse_into_expr()?;
-    parameters.bind(&mut parsed.expr)?;
+    let mut parsed = sql::parse_expression(tokens(sql)?)?;
+    parameters.bind(&mut parsed)?;
+    let parsed = ast::ExprWithAlias {
+        expr: parsed,
+        alias: None,
+    };
     let expr = state.create_logical_expr_from_sql_expr(parsed, schema)?;
     if has_subquery(&expr)? {
         return Err(
@@ -147,15 +151,14 @@ fn has_subquery(expr: &Expr) -> Result<bool, Trouble> {
     })?)
 }
 
-fn parser(sql: &str) -> Result<DFParser<'static>, Trouble> {
-    let tokens = sql::tokenize(sql)
-        .map_err(|error| DataFusionError::SQL(Box::new(ParserError::from(error)), None))?;
-    Ok(sql::parser(tokens)?)
+fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Trouble> {
+    let tokens = sql::tokenize(sql);
+    tokens.map_err(|error| DataFusionError::SQL(Box::new(error.into()), None).into())
 }
 
 /// Parses one query.
 pub(crate) fn parse_query(sql: &str) -> Result<Statement, Trouble> {
-    let mut statements = parser(sql)?.parse_statements()?;
+    let mut statements = sql::parse_statements(tokens(sql)?)?;
     let statement = statements.pop_front();
     match statement {
         Some(Statement::Statement(inner))

@@ -28,10 +28,14 @@ impl Apply {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
         let lakegate = context.open().await?;
         let mut applied = Vec::new();
+        // Mistakes in any of the files are found before the first one is applied.
+        let mut suites = Vec::new();
         for file in &self.files {
-            let text = context.read_text(file)?;
-            let suite = Suite::parse(file, &text)?;
+            let suite = Suite::parse(file, &context.read_text(file)?)?;
             let table = table_of(&suite, self.table.as_ref())?;
+            suites.push((file, suite, table));
+        }
+        for (file, suite, table) in suites {
             let rules = RulesText {
                 file: suite.file.clone(),
                 text: suite.text.clone(),

@@ -8,11 +8,12 @@ use lakegate_catalog::TableName;
 use lakegate_etl::Lakegate;
 use serde_json::json;
 
+use crate::arguments::table_name;
 use crate::commands::DONE;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::TextTable;
-use crate::settings::folder_url;
+use crate::settings::{folder_url, without_secrets};
 
 /// The tables, their versions, and their upkeep
 #[derive(Debug, Args)]
@@ -38,7 +39,7 @@ enum CatalogCommand {
 #[derive(Debug, Args)]
 struct Register {
     /// The name
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// Its folder
@@ -50,7 +51,7 @@ struct Register {
 #[derive(Debug, Args)]
 struct Drop {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// Delete its folder too, with all versions
@@ -60,7 +61,10 @@ struct Drop {
 
 impl CatalogArguments {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        let lakegate = context.open().await?;
+        let lakegate = match self.command {
+            CatalogCommand::Register(_) => context.open_to_write().await?,
+            _ => context.open().await?,
+        };
         match self.command {
             CatalogCommand::List => list(context, &lakegate).await,
             CatalogCommand::Show(show) => show.run(context, &lakegate).await,
@@ -103,7 +107,7 @@ impl Register {
         let location = folder_url(&self.location, &context.root).map_err(|wanted| {
             CliError::new(format!(
                 "the location must be {wanted}, found `{}`",
-                self.location
+                without_secrets(&self.location)
             ))
         })?;
         let entry = lakegate.catalog.register(&self.table, &location).await?;

@@ -196,26 +196,32 @@ fn as_json(pipeline: &Pipeline, order: &[usize]) -> Value {
     json!({ "pipeline": pipeline.name, "file": pipeline.file, "parameters": parameters, "stages": stages })
 }
 
+/// The name of a node: words such as `end` have a meaning of their own in Mermaid.
+fn mermaid_id(stage: &str) -> String {
+    format!("stage_{stage}")
+}
+
 /// A diagram: publishes are cylinders, checks are diamonds, everything else is a box.
 fn mermaid(pipeline: &Pipeline, order: &[usize]) -> String {
     let mut text = "flowchart LR\n".to_owned();
     for &index in order {
         let stage = &pipeline.stages[index];
         let name = &stage.name;
+        let id = mermaid_id(name);
         let node = match &stage.kind {
-            StageKind::Publish(publish) => format!("{name}[(\"{}\")]", publish.table),
-            StageKind::Check(_) => format!("{name}{{\"{name}\"}}"),
-            _ => format!("{name}[\"{name}\"]"),
+            StageKind::Publish(publish) => format!("{id}[(\"{}\")]", publish.table),
+            StageKind::Check(_) => format!("{id}{{\"{name}\"}}"),
+            _ => format!("{id}[\"{name}\"]"),
         };
         text.push_str(&format!("    {node}\n"));
     }
     for &index in order {
-        let to = &pipeline.stages[index].name;
+        let to = mermaid_id(&pipeline.stages[index].name);
         for (other, reason) in pipeline.graph.dependencies(index) {
             if !order.contains(&other) {
                 continue;
             }
-            let from = &pipeline.stages[other].name;
+            let from = mermaid_id(&pipeline.stages[other].name);
             let arrow = match reason {
                 Reason::View => "-->",
                 Reason::Check => "-- passes -->",

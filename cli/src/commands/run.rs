@@ -1,12 +1,12 @@
 //! `lakegate run`: runs a pipeline.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lakegate_etl::{NO_WORSE, Outcome, Pipeline, RunOptions, RunReport, StageReport};
 use lakegate_rules::{Report, Verdict, thousands, to_junit};
 
+use crate::arguments::{by_name, name_and_value};
 use crate::commands::{CHECK_FAILED, DONE};
 use crate::context::Context;
 use crate::error::CliError;
@@ -102,14 +102,9 @@ impl ReportArguments {
 
 impl Run {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
-        let mut parameters = BTreeMap::new();
-        for (name, value) in self.parameters {
-            if parameters.insert(name.clone(), value).is_some() {
-                return Err(CliError::new(format!("parameter `{name}` is given twice")));
-            }
-        }
+        let parameters = by_name(self.parameters)?;
         self.reports.prepare(context)?;
-        let lakegate = context.open().await?;
+        let lakegate = context.open_to_write().await?;
         let pipeline = Pipeline::load(lakegate.root(), &self.pipeline)?;
         let options = RunOptions {
             parameters,
@@ -228,12 +223,5 @@ fn counted(rows: u64) -> String {
     match rows {
         1 => "1 row".to_owned(),
         rows => format!("{} rows", thousands(rows)),
-    }
-}
-
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("wanted NAME=VALUE, for example `delivery=data/january.zip`".to_owned()),
     }
 }

@@ -2,14 +2,13 @@
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use url::Url;
 
 use crate::arguments::Format;
 use crate::commands::DONE;
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::TextTable;
-use crate::settings::Setting;
+use crate::settings::{Setting, without_secrets};
 
 /// Show each setting and where it comes from
 ///
@@ -36,7 +35,9 @@ impl ShowSettings {
             row("format", &start.format, format),
             row("log", &start.log, Clone::clone),
             row("project", &settings.project, Clone::clone),
-            row("warehouse", &settings.warehouse, without_secrets),
+            row("warehouse", &settings.warehouse, |url| {
+                without_secrets(url.as_str())
+            }),
             row("catalog", &settings.catalog, |path| {
                 path.display().to_string()
             }),
@@ -69,28 +70,4 @@ fn row<T>(name: &str, setting: &Setting<T>, show: impl Fn(&T) -> String) -> [Str
         show(&setting.value),
         setting.origin.to_string(),
     ]
-}
-
-/// A URL without user, password and query: each can carry a secret.
-fn without_secrets(url: &Url) -> String {
-    let mut shown = url.clone();
-    shown.set_query(url.query().map(|_| "..."));
-    // Neither fails on a URL that has them.
-    let has_no_user = shown.set_username("").is_err();
-    let has_no_password = shown.set_password(None).is_err();
-    debug_assert!(has_no_user == has_no_password);
-    shown.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_of_a_url_are_not_shown() {
-        let url = Url::parse("https://ada:hunter2@example.org/lake?sig=hunter2").unwrap();
-        assert_eq!(without_secrets(&url), "https://example.org/lake?...");
-        let url = Url::parse("file:///lake/").unwrap();
-        assert_eq!(without_secrets(&url), "file:///lake/");
-    }
 }

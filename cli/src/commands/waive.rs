@@ -6,6 +6,7 @@ use lakegate_catalog::TableName;
 use lakegate_rules::yaml::nearest_hint;
 use lakegate_rules::{Suite, Waiver};
 
+use crate::arguments::table_name;
 use crate::commands::DONE;
 use crate::context::Context;
 use crate::error::CliError;
@@ -18,7 +19,7 @@ use crate::settings::user_name;
 #[derive(Debug, Args)]
 pub(crate) struct Waive {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// The check's id, as reports show it, for example `carrier/not_null`

@@ -1,10 +1,14 @@
 //! Rows of a query as a table, CSV or JSON, as they come.
 
+use std::collections::HashSet;
+
 use arrow::csv::WriterBuilder as CsvBuilder;
 use arrow::json::WriterBuilder as JsonBuilder;
 use arrow::json::writer::{JsonArray, LineDelimited};
 use clap::ValueEnum;
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets,
+};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -19,6 +23,10 @@ use crate::error::CliError;
 /// Rows that are laid out together; the heading is repeated after them.
 const ROWS_OF_A_PAGE: usize = 1000;
 
+/// Characters that a column has at least on a terminal; more when its name has more, up to a limit.
+const LEAST_WIDTH: usize = 6;
+const WIDEST_HEADING: usize = 20;
+
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowFormat {
@@ -26,9 +34,9 @@ pub(crate) enum RowFormat {
     Table,
     /// Comma-separated values with a heading; null is empty.
     Csv,
-    /// One JSON array of objects.
+    /// One JSON array of objects; NaN and infinities are null.
     Json,
-    /// One JSON object a line.
+    /// One JSON object a line; NaN and infinities are null.
     JsonLines,
 }
 
@@ -39,6 +47,9 @@ pub(crate) async fn print_rows(
     mut stream: SendableRecordBatchStream,
     format: RowFormat,
 ) -> Result<u64, CliError> {
+    if matches!(format, RowFormat::Json | RowFormat::JsonLines) {
+        refuse_repeated_names(schema)?;
+    }
     let mut printer = Printer::new(output, schema, format);
     let mut rows = 0;
     while let Some(batch) = stream
@@ -171,6 +182,21 @@ impl<'o> Printer<'o> {
     }
 }
 
+/// An object with two keys of one name loses one of them in most readers.
+fn refuse_repeated_names(schema: &SchemaRef) -> Result<(), CliError> {
+    let mut names = HashSet::new();
+    for field in schema.fields() {
+        if !names.insert(field.name()) {
+            return Err(CliError::new(format!(
+                "these rows cannot be JSON: two columns are named `{}`",
+                field.name()
+            ))
+            .with_hint("give one of them another name with AS"));
+        }
+    }
+    Ok(())
+}
+
 fn not_json(error: &arrow::error::ArrowError) -> CliError {
     CliError::new(format!("these rows cannot be JSON: {error}"))
         .with_hint("cast the column to a text or a number in the SQL")
@@ -210,6 +236,12 @@ impl std::io::Write for Stdout<'_> {
     }
 }
 
+/// A text that can be printed; its line ends stay.
+fn lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    lines.join("\n")
+}
+
 /// A table for people.
 pub(crate) struct TextTable(Table);
 
@@ -224,7 +256,16 @@ impl TextTable {
         } else {
             ContentArrangement::Disabled
         });
-        table.set_header(columns.into_iter().map(|name| Cell::new(printable(name))));
+        let names: Vec<&str> = columns.into_iter().collect();
+        table.set_header(names.iter().map(|name| Cell::new(printable(name))));
+        // A table that is too wide for the terminal runs over rather than into columns of single letters.
+        for (index, name) in names.iter().enumerate() {
+            let least = name.chars().count().clamp(LEAST_WIDTH, WIDEST_HEADING);
+            if let Some(column) = table.column_mut(index) {
+                let least = Width::Fixed(u16::try_from(least).unwrap_or(u16::MAX));
+                column.set_constraint(ColumnConstraint::LowerBoundary(least));
+            }
+        }
         Self(table)
     }
 
@@ -238,7 +279,7 @@ impl TextTable {
     /// Adds a row.
     pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.0
-            .add_row(cells.into_iter().map(|cell| Cell::new(printable(&cell))));
+            .add_row(cells.into_iter().map(|cell| Cell::new(lines(&cell))));
     }
 
     /// The table, laid out.

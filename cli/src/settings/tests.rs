@@ -101,3 +101,24 @@ fn a_project_file_that_is_wrong_does_not_hide_the_rest() {
     );
     assert!(Settings::read(folder.path(), &flags, &|_| None).is_err());
 }
+
+#[test]
+fn secrets_of_a_url_are_not_shown() {
+    for (text, shown) in [
+        (
+            "https://ada:hunter2@example.org/lake?sig=hunter2",
+            "https://example.org/lake?...",
+        ),
+        ("s3://ada:hunter2@bucket", "s3://bucket"),
+        ("file:///lake/a@b", "file:///lake/a@b"),
+        ("lake@home", "lake@home"),
+    ] {
+        assert_eq!(without_secrets(text), shown);
+    }
+    let flags = SettingFlags {
+        warehouse: Some("s3://ada:hunter2@bucket".to_owned()),
+        ..SettingFlags::default()
+    };
+    let error = Settings::without_project(Path::new("/p"), &flags, &|_| None).unwrap_err();
+    assert!(!error.messages[0].text.contains("hunter2"));
+}

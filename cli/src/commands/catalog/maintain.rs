@@ -9,6 +9,7 @@ use lakegate_etl::Lakegate;
 use lakegate_rules::thousands;
 use serde_json::json;
 
+use crate::arguments::table_name;
 use crate::arguments::{byte_size, duration};
 use crate::commands::query::{at, point_in_time};
 use crate::commands::{CHECK_FAILED, DONE};
@@ -22,7 +23,7 @@ const SHORTEST_SAFE_RETENTION: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, Args)]
 pub(super) struct Vacuum {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// Keep what versions of this last while need; time travel goes no further back
@@ -38,7 +39,7 @@ pub(super) struct Vacuum {
 #[derive(Debug, Args)]
 pub(super) struct Optimize {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// Order rows along a Z-order curve over these columns
@@ -54,7 +55,7 @@ pub(super) struct Optimize {
 #[derive(Debug, Args)]
 pub(super) struct Restore {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// The version

@@ -6,6 +6,7 @@ use lakegate_etl::Lakegate;
 use lakegate_rules::{sql_type, thousands};
 use serde_json::{Value, json};
 
+use crate::arguments::table_name;
 use crate::commands::DONE;
 use crate::context::Context;
 use crate::error::CliError;
@@ -15,7 +16,7 @@ use crate::output::TextTable;
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// As it was at this version
@@ -27,7 +28,7 @@ pub(super) struct Show {
 #[derive(Debug, Args)]
 pub(super) struct History {
     /// The table
-    #[arg(value_name = "TABLE")]
+    #[arg(value_name = "TABLE", value_parser = table_name)]
     table: TableName,
 
     /// Only the newest
