@@ -49,10 +49,16 @@ fn reference_of_the_command_line_is_fresh() {
     }
     text.push_str("\n## For every command\n\n");
     arguments(&root, true, &mut text);
-    for command in root.get_subcommands() {
+    for command in without_help(&root) {
         describe(command, "lakegate", &mut text);
     }
     expect_fresh("command-line.md", &text);
+}
+
+/// The commands below one, without `help`, which repeats them.
+fn without_help(command: &Command) -> impl Iterator<Item = &Command> {
+    let commands = command.get_subcommands();
+    commands.filter(|command| command.get_name() != "help")
 }
 
 fn describe(command: &Command, parent: &str, text: &mut String) {
@@ -61,7 +67,7 @@ fn describe(command: &Command, parent: &str, text: &mut String) {
     let about = about.map(ToString::to_string).unwrap_or_default();
     write!(text, "\n## `{name}`\n\n{about}\n").unwrap();
     if command.has_subcommands() {
-        for command in command.get_subcommands() {
+        for command in without_help(command) {
             describe(command, &name, text);
         }
         return;

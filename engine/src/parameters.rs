@@ -258,7 +258,7 @@ mod tests {
         );
         assert_eq!(
             bind_expression("a IS DISTINCT FROM :m OR b", &parameters).unwrap(),
-            "a IS DISTINCT FROM ('a'' OR 1=1 --') OR b"
+            "(a IS DISTINCT FROM ('a'' OR 1=1 --')) OR b"
         );
         assert!(bind_expression("x = 1; DROP TABLE a", &parameters).is_err());
         assert!(bind_expression("x = :n", &parameters).is_err());

@@ -84,3 +84,33 @@ async fn tables_are_listed() {
     let listed = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'silver'";
     assert_eq!(project.rows(listed).await, ["t"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_bind_as_the_standard_says() {
+    let project = project().await;
+    let whole = "SELECT count(*) FROM silver.t WHERE x IS DISTINCT FROM x OR x = 2";
+    assert_eq!(project.rows(whole).await, ["1"]);
+    let parts =
+        "SELECT count(*) FROM silver.t WHERE 'ab' LIKE 'a%' IS NOT DISTINCT FROM x = 1 AND x < 9";
+    assert_eq!(project.rows(parts).await, ["1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn time_with_a_zone_is_converted() {
+    let project = project().await;
+    let sql = "SELECT TIMESTAMPTZ '2020-01-01 12:00:00+00' AT TIME ZONE 'America/New_York'";
+    assert_eq!(project.rows(sql).await, ["2020-01-01T07:00:00-05:00"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_in_types_are_mistakes_of_the_sql() {
+    let project = project().await;
+    for sql in [
+        "SELECT * FROM silver.t WHERE x = true",
+        "SELECT CAST('x' AS INT) FROM silver.t",
+        "SELECT * FROM silver.t LIMIT -1",
+    ] {
+        let error = project.refused(sql).await;
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+    }
+}
