@@ -87,9 +87,27 @@ pub fn bind_expression(sql: &str, parameters: &Parameters) -> Result<String, Eng
             return Err(unknown(used, parameters));
         }
     }
-    match VisitMut::visit(&mut expression, &mut Bind(parameters)) {
-        ControlFlow::Continue(()) => Ok(expression.to_string()),
-        ControlFlow::Break(error) => Err(error),
+    if let ControlFlow::Break(error) = VisitMut::visit(&mut expression, &mut Bind(parameters)) {
+        return Err(error);
+    }
+    let _always_continues = VisitMut::visit(&mut expression, &mut DoubleQuotes);
+    Ok(expression.to_string())
+}
+
+/// Doubles the quotes in texts, so that a text that is printed is read as the same text.
+///
+/// The parser's own printing leaves a quote behind a backslash alone, and one that is followed by another: it takes
+/// them for escaped already. A value such as `\' OR true --` would end its text there.
+struct DoubleQuotes;
+
+impl VisitorMut for DoubleQuotes {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<()> {
+        if let Value::SingleQuotedString(text) = &mut value.value {
+            *text = text.replace('\'', "''");
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -201,6 +219,8 @@ fn cast(text: &str, data_type: DataType) -> Expr {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Statement;
 
@@ -262,6 +282,33 @@ mod tests {
         );
         assert!(bind_expression("x = 1; DROP TABLE a", &parameters).is_err());
         assert!(bind_expression("x = :n", &parameters).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn bound_text_is_read_as_the_same_text(text in r#"(['"\\ ]|[a-z]|--|;|\PC){0,12}"#) {
+            let parameters = Parameters::from([("m".to_owned(), ScalarValue::from(text.as_str()))]);
+            let bound = bind_expression("x = :m", &parameters).unwrap();
+            let read = sql::parse_expression(tokens(&bound).unwrap()).unwrap();
+            let Expr::BinaryOp { right, .. } = read else {
+                panic!("{bound} is not a comparison");
+            };
+            let Expr::Value(right) = *right else {
+                panic!("{bound} has no value on its right");
+            };
+            prop_assert_eq!(right.value, Value::SingleQuotedString(text));
+        }
+    }
+
+    #[test]
+    fn texts_of_the_expression_itself_stay_as_they_are() {
+        for sql in [
+            r"x = '\''' OR y = 'a''''b'",
+            r"x LIKE '\%' ESCAPE '\'",
+            "x = DATE '2020-01-01'",
+        ] {
+            assert_eq!(bind_expression(sql, &Parameters::new()).unwrap(), sql);
+        }
     }
 
     #[test]
