@@ -1,5 +1,6 @@
 //! Whole pipelines over projects in temporary folders.
 
+mod bound_values;
 mod graph;
 mod keys;
 mod publish;
