@@ -1,12 +1,14 @@
 //! TPC-H data as Parquet files, made once.
 
 use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use datafusion::arrow::record_batch::RecordBatchReader;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
+use tpchgen::csv::LineItemCsv;
 use tpchgen::generators::{LineItemGenerator, OrderGenerator};
 use tpchgen_arrow::{LineItemArrow, OrderArrow};
 
@@ -32,6 +34,24 @@ pub(crate) fn tpch(data: &Path, scale: f64) -> Result<PathBuf> {
     }
     File::create(finished)?;
     Ok(folder)
+}
+
+/// Lineitem of a scale factor as one CSV file.
+pub(crate) fn lineitem_csv(data: &Path, scale: f64) -> Result<PathBuf> {
+    let file = data.join(format!("lineitem-{scale}.csv"));
+    if file.exists() {
+        return Ok(file);
+    }
+    eprintln!("making lineitem of scale {scale} as {}", file.display());
+    let unfinished = file.with_extension("unfinished");
+    let mut csv = BufWriter::new(File::create(&unfinished)?);
+    writeln!(csv, "{}", LineItemCsv::header())?;
+    for row in LineItemGenerator::new(scale, 1, 1) {
+        writeln!(csv, "{}", LineItemCsv::new(row))?;
+    }
+    csv.into_inner()?.sync_all()?;
+    std::fs::rename(unfinished, &file)?;
+    Ok(file)
 }
 
 fn write(folder: &Path, part: i32, batches: impl RecordBatchReader) -> Result<()> {

@@ -58,6 +58,7 @@ async fn main() -> Result<()> {
     lookup::point_lookup(&lakegate, &data, arguments.scale).await?;
     if arguments.memory_scale > 0.0 {
         publish::memory(&lakegate, &data, arguments.memory_scale)?;
+        publish::memory_of_csv(&lakegate, &data, arguments.memory_scale)?;
     }
     Ok(())
 }

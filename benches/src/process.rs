@@ -1,5 +1,6 @@
 //! Runs a command and measures its time and its memory.
 
+use std::io::{Read, Seek};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,11 +22,13 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Runs a command to its end. The kernel's own counters are read while it runs, every few milliseconds.
 pub(crate) fn measure(program: &Path, arguments: &[&str]) -> Result<Usage> {
+    // A pipe that nobody reads would stop a talkative command.
+    let mut stderr = tempfile::tempfile()?;
     let started = Instant::now();
     let mut child = Command::new(program)
         .args(arguments)
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(stderr.try_clone()?)
         .spawn()?;
     let process = Path::new("/proc").join(child.id().to_string());
     let (mut peak_bytes, mut cpu_seconds) = (0, 0.0);
@@ -44,9 +47,8 @@ pub(crate) fn measure(program: &Path, arguments: &[&str]) -> Result<Usage> {
     let seconds = started.elapsed().as_secs_f64();
     if !status.success() {
         let mut message = String::new();
-        if let Some(mut stderr) = child.stderr.take() {
-            std::io::Read::read_to_string(&mut stderr, &mut message)?;
-        }
+        stderr.rewind()?;
+        stderr.read_to_string(&mut message)?;
         return Err(format!(
             "{} {} failed: {message}",
             program.display(),
