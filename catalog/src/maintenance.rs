@@ -67,6 +67,8 @@ impl Catalog {
             )
             .await?;
         if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
+            // The text in the table's folder may be damaged or gone.
+            attach::store_rules(&table.table.log_store(), &name.to_string(), &rules).await?;
             return self.describe(&table, WriteOutcome::AlreadyDone);
         }
         let state = table.state()?.clone();

@@ -71,12 +71,14 @@ impl Catalog {
             .await
             .map_err(unreachable)?;
         if exists {
-            table.load().await.map_err(|e| {
+            let unreadable = |e| {
                 CatalogError::failed(
                     format!("the log of `{name}` in {location} cannot be read"),
                     e,
                 )
-            })?;
+            };
+            table.load().await.map_err(unreadable)?;
+            gate.opened(table.snapshot().map_err(unreadable)?.metadata().id());
         } else if registered {
             return Err(CatalogError::NotFound {
                 what: format!("the Delta log of `{name}` in {location}"),

@@ -142,11 +142,6 @@ impl Commit {
         Ok(())
     }
 
-    /// Whether the commit creates a table: it brings both a protocol and metadata.
-    pub(super) fn creates(&self) -> bool {
-        self.action("protocol").is_some() && self.action("metaData").is_some()
-    }
-
     /// Keeps the table's id, name, description and creation time, which delta-rs' merge makes anew with the schema.
     pub(super) fn keep_identity(&mut self, base: &Value) {
         for line in &mut self.lines {
