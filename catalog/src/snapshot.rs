@@ -10,6 +10,7 @@ use deltalake::kernel::{Add, LogicalFileView};
 use deltalake::table::state::DeltaTableState;
 use url::Url;
 
+use crate::gate::RULES_PROPERTY;
 use crate::scan::LakeScan;
 use crate::scan::deltalake::DeltalakeScan;
 use crate::stats::FileStatistics;
@@ -156,7 +157,7 @@ impl TableSnapshot {
 
     /// Hash of the attached rules, when the table has rules.
     pub fn rules_sha256(&self) -> Option<&str> {
-        self.properties.get("lakegate.rules").map(String::as_str)
+        self.properties.get(RULES_PROPERTY).map(String::as_str)
     }
 
     /// Rows of this version, when every file's statistics tell.

@@ -17,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::commit::{Commit, RULES_PROPERTY, TableMetadata};
-use super::{Candidate, Judge, RulesText, Ruling};
+use super::{Candidate, Judge, JudgeError, RulesText, Ruling};
 use crate::snapshot::{Reader, StatisticsCell};
 use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
@@ -258,15 +258,15 @@ impl Gate {
             )));
         };
         let version = candidate.version;
-        let ruling = judge.judge(candidate).await.map_err(|error| {
-            CatalogError::failed(
-                format!(
-                    "version {version} of `{}` could not be judged: {error}",
-                    self.table()
-                ),
-                error,
-            )
-        })?;
+        let ruling = judge
+            .judge(candidate)
+            .await
+            .unwrap_or_else(|JudgeError(message)| Ruling {
+                accept: false,
+                summary: Value::Null,
+                message,
+                report: Value::Null,
+            });
         info!(table = %self.table(), version, accepted = ruling.accept, "commit judged");
         Ok(ruling)
     }

@@ -46,6 +46,16 @@ impl Catalog {
         session: &SessionContext,
         write: Write,
     ) -> Result<Written, CatalogError> {
+        write.table.refuse_system("written")?;
+        self.write_any(session, write).await
+    }
+
+    /// [`Catalog::write`], to tables of the system too.
+    pub(crate) async fn write_any(
+        &self,
+        session: &SessionContext,
+        write: Write,
+    ) -> Result<Written, CatalogError> {
         let mut attempt = 1;
         loop {
             match self.try_write(session, &write).await {
@@ -290,7 +300,7 @@ impl Catalog {
             table: table.name.clone(),
             version: snapshot.version,
             outcome,
-            rows: snapshot.row_count().unwrap_or_default(),
+            rows: snapshot.row_count(),
             files: snapshot.files.len(),
             verdict: record.stamp.clone(),
             report: record.ruling.as_ref().map(|ruling| ruling.report.clone()),
@@ -318,7 +328,8 @@ impl Catalog {
                     return Err(table.failed(error));
                 };
                 warn!(table = %table.name, version, %error, "the commit stands, though something after it failed");
-                table.reload().await?;
+                // The newest version may be another writer's.
+                table.load(version).await?;
                 Ok(table)
             }
         }

@@ -372,6 +372,20 @@ async fn values_that_delta_would_change_are_refused_by_column() {
 }
 
 #[tokio::test]
+async fn partition_columns_that_cannot_be_are_refused_by_name() {
+    let mut table = Table::new().await;
+    for (columns, message) in [
+        (vec!["s", "s"], "cannot be partitioned by `s` twice"),
+        (vec!["b"], "cannot be partitioned by `b`: it is binary"),
+    ] {
+        table.options.partition_by = columns.into_iter().map(str::to_owned).collect();
+        let sql = "SELECT 1 AS id, 'a' AS s, arrow_cast('a', 'Binary') AS b";
+        let error = table.append(sql).await.unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn types_that_delta_lacks_are_refused_by_column() {
     let table = Table::new().await;
     for (sql, message) in [
