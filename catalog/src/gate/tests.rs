@@ -62,6 +62,9 @@ impl Judge for FakeJudge {
         if let Some(hook) = hook {
             hook.await;
         }
+        if candidate.rules.text.as_ref() == "unreadable" {
+            return Err(JudgeError("no such check".to_owned()));
+        }
         let session = SessionContext::new();
         let scan = candidate
             .candidate
@@ -316,6 +319,23 @@ async fn refused_commit_leaves_version_rows_and_files() {
             "{mode:?} left a file behind or took one away"
         );
     }
+}
+
+#[tokio::test]
+async fn commit_that_cannot_be_judged_is_refused_and_leaves_no_files() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let files = fixture.parquet_files();
+    let refused = fixture
+        .write(&[(3, "three")], WriteMode::Append, attach("unreadable"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, CatalogError::Refused(_)), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "commit refused: version 1 of `silver.things` could not be judged: no such check"
+    );
+    assert_eq!(fixture.parquet_files(), files);
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_row_that_does_not_fit_does_not_hold_up_the_others() {
 async fn a_table_that_cannot_be_written_does_not_hold_up_the_others() {
     let fixture = Fixture::new().await;
     let system = SystemTables::new(Arc::clone(&fixture.catalog), DAY);
-    let folder = fixture.location("lakegate.runs").to_file_path().unwrap();
+    let folder = fixture.folder.path().join("warehouse/lakegate/runs");
     std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
     std::fs::write(&folder, "a file in the place of the folder").unwrap();
     for table in SystemTable::ALL {

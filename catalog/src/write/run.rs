@@ -4,9 +4,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
@@ -132,6 +133,8 @@ impl Catalog {
                 .await
             }
             WriteMode::Merge(spec) => {
+                let columns = table.columns()?.schema;
+                let spec = super::merge::planned(session, &write.table, &columns, &source, spec)?;
                 super::merge::merge(session, &table.table, write, spec, source, properties).await
             }
             WriteMode::Append => {
@@ -160,7 +163,15 @@ impl Catalog {
             }
             WriteMode::ReplaceWhere(predicate) => {
                 refuse_rows_outside(session, write, predicate).await?;
-                let predicate = table.exists.then_some(predicate.as_str());
+                let predicate = match table.exists {
+                    true => {
+                        let columns = table.columns()?.schema.as_ref().clone();
+                        let columns = DFSchema::try_from(columns)
+                            .map_err(|error| no_condition(write, &error))?;
+                        Some(condition(session, write, predicate, &columns)?)
+                    }
+                    false => None,
+                };
                 self.rewrite(
                     session,
                     &table,
@@ -245,7 +256,7 @@ impl Catalog {
         write: &Write,
         source: LogicalPlan,
         save_mode: SaveMode,
-        replace_where: Option<&str>,
+        replace_where: Option<Expr>,
         properties: CommitProperties,
     ) -> Result<DeltaTable, deltalake::DeltaTableError> {
         let mut builder = table
@@ -361,18 +372,7 @@ async fn refuse_rows_outside(
             error,
         )
     };
-    let condition = session
-        .state()
-        .create_logical_expr(predicate, write.source.schema())
-        .map_err(|error| {
-            CatalogError::invalid(
-                format!(
-                    "`replace_where` of `{}` is not a condition: {error}",
-                    write.table
-                ),
-                Some("write it as in a WHERE clause, over columns of the view".to_owned()),
-            )
-        })?;
+    let condition = condition(session, write, predicate, write.source.schema())?;
     let outside = DataFrame::new(session.state(), write.source.clone())
         .filter(condition.is_not_true())
         .map_err(failed)?
@@ -389,6 +389,29 @@ async fn refuse_rows_outside(
         ),
         Some("filter them in the SQL, or widen the condition".to_owned()),
     ))
+}
+
+/// Plans a condition, so that its names mean the same at every write; delta-rs would tell them apart by case.
+fn condition(
+    session: &SessionContext,
+    write: &Write,
+    predicate: &str,
+    columns: &DFSchema,
+) -> Result<Expr, CatalogError> {
+    session
+        .state()
+        .create_logical_expr(predicate, columns)
+        .map_err(|error| no_condition(write, &error))
+}
+
+fn no_condition(write: &Write, error: &DataFusionError) -> CatalogError {
+    CatalogError::invalid(
+        format!(
+            "`replace_where` of `{}` is not a condition: {error}",
+            write.table
+        ),
+        Some("write it as in a WHERE clause, over columns of the view".to_owned()),
+    )
 }
 
 /// How data files are written.
