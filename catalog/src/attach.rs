@@ -9,7 +9,6 @@ use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tracing::warn;
 use uuid::Uuid;
 
 use crate::{CatalogError, RulesText};
@@ -18,40 +17,41 @@ fn rules_path(sha256: &str) -> Path {
     Path::from_iter(["_lakegate", "rules", &format!("{sha256}.yaml")])
 }
 
-/// Keeps a rule file's text with the table; true when it was not there before.
+/// Keeps a rule file's text with the table, in the place of a damaged one. It stays when the commit that brings it is
+/// refused: another writer may have attached the same rules by then.
 pub(crate) async fn store_rules(
     log_store: &LogStoreRef,
     table: &str,
     rules: &RulesText,
-) -> Result<bool, CatalogError> {
-    let bytes = bytes::Bytes::from(rules.text.as_bytes().to_vec());
-    let store = log_store.object_store(None);
-    match store
-        .put_opts(
-            &rules_path(&rules.sha256),
-            bytes.into(),
-            PutMode::Create.into(),
-        )
-        .await
-    {
-        Ok(_) => Ok(true),
-        Err(StoreError::AlreadyExists { .. }) => Ok(false),
-        Err(error) => Err(CatalogError::failed(
+) -> Result<(), CatalogError> {
+    if hash(&rules.text) != rules.sha256 {
+        return Err(CatalogError::Bug(format!(
+            "the hash of the rules in {} is not that of their text",
+            rules.file
+        )));
+    }
+    let failed = |error| {
+        CatalogError::failed(
             format!("the rules of `{table}` cannot be kept in its folder"),
             error,
-        )),
+        )
+    };
+    let bytes = bytes::Bytes::from(rules.text.as_bytes().to_vec());
+    let store = log_store.object_store(None);
+    let path = rules_path(&rules.sha256);
+    let created = store
+        .put_opts(&path, bytes.clone().into(), PutMode::Create.into())
+        .await;
+    match created {
+        Ok(_) => return Ok(()),
+        Err(StoreError::AlreadyExists { .. }) => {}
+        Err(error) => return Err(failed(error)),
     }
-}
-
-/// Takes away the text of rules that never became attached.
-pub(crate) async fn forget_rules(log_store: &LogStoreRef, sha256: &str) {
-    if let Err(error) = log_store
-        .object_store(None)
-        .delete(&rules_path(sha256))
-        .await
-    {
-        warn!(%sha256, %error, "the text of unattached rules is left behind");
+    let kept = store.get(&path).await.map_err(failed)?;
+    if kept.bytes().await.map_err(failed)? != bytes {
+        store.put(&path, bytes.into()).await.map_err(failed)?;
     }
+    Ok(())
 }
 
 /// Reads the attached rules, and makes sure that they are the ones that were attached.

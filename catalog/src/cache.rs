@@ -270,11 +270,7 @@ pub(crate) async fn recognise(entry: TableEntry) -> Result<TableEntry, CatalogEr
         what: format!("folder {} of table `{}`", entry.location, entry.name),
         hint: Some("give the folder of a Delta table, or of Parquet files".to_owned()),
     })?;
-    let is_delta = log_store(&entry)?
-        .is_delta_table_location()
-        .await
-        .map_err(|error| read_error(&entry, error))?;
-    if is_delta {
+    if is_delta_table(&entry).await? {
         return Ok(entry);
     }
     if parquet_folder::exists(&entry).await? {
@@ -292,7 +288,19 @@ pub(crate) async fn recognise(entry: TableEntry) -> Result<TableEntry, CatalogEr
     })
 }
 
-/// Deletes a table's folder.
+/// Whether there is a Delta table at an entry's location.
+pub(crate) async fn is_delta_table(entry: &TableEntry) -> Result<bool, CatalogError> {
+    if missing_folder(entry).is_err() {
+        return Ok(false);
+    }
+    log_store(entry)?
+        .is_delta_table_location()
+        .await
+        .map_err(|error| read_error(entry, error))
+}
+
+/// Deletes a table's folder, its log first: files without a log are no table, and a log without its files would be a
+/// broken one.
 pub(crate) async fn purge(entry: &TableEntry) -> Result<(), CatalogError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
         CatalogError::failed(
@@ -304,18 +312,29 @@ pub(crate) async fn purge(entry: &TableEntry) -> Result<(), CatalogError> {
         )
     };
     if let Ok(path) = entry.location.to_file_path() {
+        let (log, aside) = (path.join("_delta_log"), path.join("_purged_log"));
+        if log.is_dir() {
+            // At once: a log of which only some commits are left could pass for an older version.
+            tokio::fs::rename(log, aside)
+                .await
+                .map_err(|error| failed(error.into()))?;
+        }
         return match tokio::fs::remove_dir_all(&path).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error.into())),
             _ => Ok(()),
         };
     }
-    let store = log_store(entry)?.object_store(None);
-    let files = store.list(None).map_ok(|meta| meta.location).boxed();
-    store
-        .delete_stream(files)
-        .try_for_each(|_| async { Ok(()) })
-        .await
-        .map_err(|error| failed(error.into()))
+    let log_store = log_store(entry)?;
+    let store = log_store.object_store(None);
+    for prefix in [Some(log_store.log_path().clone()), None] {
+        let files = store.list(prefix.as_ref()).map_ok(|meta| meta.location);
+        store
+            .delete_stream(files.boxed())
+            .try_for_each(|_| async { Ok(()) })
+            .await
+            .map_err(|error| failed(error.into()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

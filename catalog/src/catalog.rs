@@ -122,11 +122,16 @@ impl Catalog {
     }
 
     /// Registers a table that exists, under a name. Whether it is a Delta table or a folder of Parquet files is found out.
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`] for a folder that has another name, that lies in the folder of another table or holds
+    /// one, and for a name in the system's own schema.
     pub async fn register(
         &self,
         name: &TableName,
         location: &Url,
     ) -> Result<TableEntry, CatalogError> {
+        name.refuse_system("registered")?;
         let entry = TableEntry {
             name: name.clone(),
             location: folder(location),
@@ -134,46 +139,92 @@ impl Catalog {
             registered_at: (self.clock)(),
         };
         let entry = cache::recognise(entry).await?;
+        self.expect_folder_of_its_own(&entry, "registered").await?;
         self.registry.register(&entry).await?;
         self.known().insert(name.clone());
         Ok(entry)
     }
 
     /// Forgets a table; with `purge` its folder is deleted too.
+    ///
+    /// # Errors
+    /// [`CatalogError::Invalid`] for a purge of a folder outside the warehouse, of one that lies in the folder of another
+    /// table or holds one, and of a system table.
     pub async fn drop_table(&self, name: &TableName, purge: bool) -> Result<(), CatalogError> {
         let entry = self.entry(name).await?;
-        let path = entry.location.path().strip_prefix(self.warehouse.path());
-        let is_within = entry.location.as_str().starts_with(self.warehouse.as_str())
-            && path.is_some_and(|path| !path.is_empty());
-        if purge && !is_within {
-            return Err(CatalogError::invalid(
-                format!(
-                    "table `{name}` is not in the warehouse, but at {}",
-                    entry.location
-                ),
-                "drop it without purging, and delete the folder yourself".to_owned(),
-            ));
-        }
         if purge {
-            let entries = self.registry.list().await?;
-            let inside = entries.iter().find(|other| {
-                other.name != *name && other.location.as_str().starts_with(entry.location.as_str())
-            });
-            if let Some(inside) = inside {
-                return Err(CatalogError::invalid(
-                    format!(
-                        "the folder of table `{name}` holds table `{}` too",
-                        inside.name
-                    ),
-                    "drop it without purging, and delete its own files yourself".to_owned(),
-                ));
-            }
+            name.refuse_system("purged")?;
+            self.expect_in_warehouse(&entry)?;
+            self.expect_folder_of_its_own(&entry, "purged").await?;
+            // Before it is forgotten, so that a purge that fails half way can be run again.
+            self.cache.forget(&entry);
+            cache::purge(&entry).await?;
         }
         self.registry.remove(name).await?;
         self.known().remove(name);
         self.cache.forget(&entry);
-        if purge {
-            cache::purge(&entry).await?;
+        Ok(())
+    }
+
+    fn expect_in_warehouse(&self, entry: &TableEntry) -> Result<(), CatalogError> {
+        if self.is_in_warehouse(&entry.location) {
+            return Ok(());
+        }
+        Err(CatalogError::invalid(
+            format!(
+                "table `{}` is not in the warehouse, but at {}",
+                entry.name, entry.location
+            ),
+            "drop it without purging, and delete the folder yourself".to_owned(),
+        ))
+    }
+
+    fn is_in_warehouse(&self, location: &Url) -> bool {
+        let path = location.path().strip_prefix(self.warehouse.path());
+        location.as_str().starts_with(self.warehouse.as_str())
+            && path.is_some_and(|path| !path.is_empty())
+    }
+
+    /// Refuses a folder that other tables share: what is done to its files would be done to theirs.
+    pub(crate) async fn expect_folder_of_its_own(
+        &self,
+        entry: &TableEntry,
+        doing: &str,
+    ) -> Result<(), CatalogError> {
+        let own = resolved(&entry.location);
+        for other in self.registry.list().await? {
+            if other.name == entry.name || is_only_read(entry, &other) {
+                continue;
+            }
+            let others = resolved(&other.location);
+            let how = if own == others {
+                "it is the folder of"
+            } else if own.as_str().starts_with(others.as_str()) {
+                "it lies in the folder of"
+            } else if others.as_str().starts_with(own.as_str()) {
+                "its folder holds"
+            } else {
+                continue;
+            };
+            return Err(shared(entry, doing, how, &other.name.to_string()));
+        }
+        let mut location = entry.location.clone();
+        while let Ok(parent) = location.join("..")
+            && self.is_in_warehouse(&parent)
+        {
+            let around = TableEntry {
+                location: parent.clone(),
+                ..entry.clone()
+            };
+            if cache::is_delta_table(&around).await? {
+                return Err(shared(
+                    entry,
+                    doing,
+                    "it lies in the folder of",
+                    parent.as_str(),
+                ));
+            }
+            location = parent;
         }
         Ok(())
     }
@@ -317,6 +368,33 @@ impl Catalog {
             hint: Some(hint),
         }
     }
+}
+
+/// Two folders of Parquet files may share files: nothing is written to them.
+fn is_only_read(one: &TableEntry, other: &TableEntry) -> bool {
+    one.format == TableFormat::Parquet
+        && other.format == TableFormat::Parquet
+        && one.location != other.location
+}
+
+fn shared(entry: &TableEntry, doing: &str, how: &str, other: &str) -> CatalogError {
+    CatalogError::invalid(
+        format!(
+            "`{}` at {} cannot be {doing}: {how} table `{other}`",
+            entry.name, entry.location
+        ),
+        "each table needs a folder of its own: move one of them".to_owned(),
+    )
+}
+
+/// A local folder without symbolic links, as far as it exists.
+fn resolved(location: &Url) -> Url {
+    location
+        .to_file_path()
+        .ok()
+        .and_then(|path| path.canonicalize().ok())
+        .and_then(|path| Url::from_directory_path(path).ok())
+        .unwrap_or_else(|| location.clone())
 }
 
 /// Letters by which a name may differ from one that is meant.

@@ -90,15 +90,19 @@ pub struct Refusal {
     pub version: i64,
     /// For people: which checks failed.
     pub message: String,
-    /// The judge's report.
+    /// The judge's report; null when the judge came to no decision.
     pub report: serde_json::Value,
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.report.is_null() {
+            true => "could not be judged",
+            false => "fails its rules",
+        };
         write!(
             f,
-            "commit refused: version {} of `{}` fails its rules: {}",
+            "commit refused: version {} of `{}` {why}: {}",
             self.version, self.table, self.message
         )
     }

@@ -19,7 +19,7 @@ use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub(crate) use self::commit::{BATCH_PREFIX, RULES_PROPERTY};
+pub(crate) use self::commit::{BATCH_PREFIX, RESTORE_ID, RULES_PROPERTY};
 pub(crate) use self::decision::{Gate, Trust};
 pub(crate) use self::log_store::GatedLogStore;
 use crate::{TableName, TableSnapshot};

@@ -33,6 +33,25 @@ pub(crate) async fn commits(
         .await
 }
 
+/// The commits after one version up to another, newest first; none when the log does not go back so far any more.
+pub(crate) async fn commits_between(
+    entry: &TableEntry,
+    after: i64,
+    up_to: i64,
+) -> Result<Option<Vec<CommitRecord>>, CatalogError> {
+    let store = log_store(entry)?;
+    let mut files = commit_files(entry, &store).await?;
+    files.retain(|file| file.version > after && file.version <= up_to);
+    if i64::try_from(files.len()) != Ok(up_to.saturating_sub(after)) {
+        return Ok(None);
+    }
+    let object_store = store.object_store(None);
+    let read = futures::stream::iter(files)
+        .map(|file| read_commit(entry, Arc::clone(&object_store), file))
+        .buffered(PARALLEL_READS);
+    Ok(Some(read.try_collect().await?))
+}
+
 /// A given version.
 pub(crate) async fn at_version(
     cache: &SnapshotCache,

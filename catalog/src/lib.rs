@@ -38,7 +38,7 @@ pub use catalog::{At, Catalog, CatalogOptions, CommitRecord};
 pub use error::{CatalogError, Refusal};
 pub use gate::{Candidate, Judge, JudgeError, RulesText, Ruling};
 pub use maintenance::{Optimized, Vacuumed};
-pub use name::{DEFAULT_SCHEMA, SYSTEM_SCHEMA, TableName};
+pub use name::{DEFAULT_SCHEMA, QUARANTINE_SUFFIX, SYSTEM_SCHEMA, TableName, UNTYPED_SUFFIX};
 pub use provider::PinnedCatalog;
 pub use registry::{Registry, TableEntry, TableFormat};
 pub use snapshot::{DataFile, TableSnapshot};

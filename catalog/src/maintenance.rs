@@ -1,6 +1,6 @@
 //! Looks after tables: rules and waivers, vacuum, optimize, restore, deleting and updating rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -9,10 +9,15 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableRefer
 use deltalake::operations::optimize::OptimizeType;
 use deltalake::operations::vacuum::VacuumMode;
 use deltalake::protocol::DeltaOperation;
+use deltalake::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::gate::{RULES_PROPERTY, Trust};
+use crate::table::GatedTable;
 use crate::write::{delta_session, writer_properties};
 use crate::{
     At, Catalog, CatalogError, RulesText, TableName, WriteContext, WriteOutcome, Written, attach,
@@ -51,6 +56,7 @@ impl Catalog {
         name: &TableName,
         rules: RulesText,
     ) -> Result<Written, CatalogError> {
+        name.refuse_system("given rules")?;
         let properties = HashMap::from([(RULES_PROPERTY.to_owned(), rules.sha256.clone())]);
         let context = WriteContext {
             attach: Some(rules.clone()),
@@ -67,6 +73,8 @@ impl Catalog {
             )
             .await?;
         if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
+            // The text in the table's folder may be damaged or gone.
+            attach::store_rules(&table.table.log_store(), &name.to_string(), &rules).await?;
             return self.describe(&table, WriteOutcome::AlreadyDone);
         }
         let state = table.state()?.clone();
@@ -82,9 +90,7 @@ impl Catalog {
                 written.state = Some(commit.snapshot());
                 written
             });
-        let table = self.conclude(table, commit).await?;
-        self.adopt(&table).await?;
-        self.describe(&table, WriteOutcome::Committed)
+        self.committed(table, commit).await
     }
 
     /// The rules attached to a table; none when it has none.
@@ -111,6 +117,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Failed`] when the table's folder cannot be written.
     pub async fn waive(&self, name: &TableName, waiver: &Value) -> Result<(), CatalogError> {
+        name.refuse_system("given waivers")?;
         let table = self
             .open_existing(name, WriteContext::default(), Trust::default())
             .await?;
@@ -133,7 +140,8 @@ impl Catalog {
     /// A retention shorter than the longest write or query takes files away from under it.
     ///
     /// # Errors
-    /// [`CatalogError::Failed`] when files cannot be listed or deleted.
+    /// [`CatalogError::Failed`] when files cannot be listed or deleted, also when some were deleted before;
+    /// [`CatalogError::Invalid`] when the folder holds another table, whose files would be taken for left-overs.
     pub async fn vacuum(
         &self,
         name: &TableName,
@@ -149,22 +157,60 @@ impl Catalog {
                 Some("a year is `365d`".to_owned()),
             )
         })?;
-        let result = table
-            .table
-            .clone()
-            .vacuum()
-            .with_mode(VacuumMode::Full)
-            .with_retention_period(retention)
-            .with_enforce_retention_duration(false)
-            .with_dry_run(dry_run)
-            .await;
-        let (result, files) = match result {
-            Ok((written, metrics)) => (Ok(written), metrics.files_deleted),
-            Err(error) => (Err(error), Vec::new()),
+        self.expect_folder_of_its_own(table.entry(), "vacuumed")
+            .await?;
+        let vacuum = |dry_run| {
+            let builder = table.table.clone().vacuum();
+            builder
+                .with_mode(VacuumMode::Full)
+                .with_retention_period(retention)
+                .with_enforce_retention_duration(false)
+                .with_dry_run(dry_run)
         };
-        let table = self.conclude(table, result).await?;
-        self.adopt(&table).await?;
-        Ok(Vacuumed { dry_run, files })
+        let (_, found) = vacuum(true).await.map_err(|error| table.failed(error))?;
+        refuse_files_of_others(&table, &found.files_deleted).await?;
+        if dry_run || found.files_deleted.is_empty() {
+            let files = found.files_deleted;
+            return Ok(Vacuumed { dry_run, files });
+        }
+        match vacuum(false).await {
+            Ok((written, metrics)) => {
+                let table = self.conclude(table, Ok(written)).await?;
+                self.adopt(&table).await?;
+                let files = metrics.files_deleted;
+                Ok(Vacuumed { dry_run, files })
+            }
+            Err(error) => {
+                let doing = format!(
+                    "vacuum, which was to delete {} files",
+                    found.files_deleted.len()
+                );
+                Err(self.stopped_half_way(table, &doing, error).await)
+            }
+        }
+    }
+
+    /// The error of upkeep that may have committed a part of what it had to do.
+    async fn stopped_half_way(
+        &self,
+        table: GatedTable,
+        doing: &str,
+        error: DeltaTableError,
+    ) -> CatalogError {
+        let committed = table.gate.record().committed;
+        if committed.is_none() {
+            return match self.conclude(table, Err(error)).await {
+                Err(error) => error,
+                Ok(table) => CatalogError::Bug(format!("a failed commit of `{}`", table.name)),
+            };
+        }
+        CatalogError::failed(
+            format!(
+                "`{}` was only done in part ({doing}); run it again",
+                table.name
+            ),
+            error,
+        )
     }
 
     /// Puts small files together, or orders rows along a Z-order curve. Rows do not change, so the gate does not judge.
@@ -211,20 +257,16 @@ impl Catalog {
         if let Some(bytes) = target_bytes.and_then(NonZeroU64::new) {
             builder = builder.with_target_size(bytes);
         }
-        let (result, added, removed) = match builder.await {
-            Ok((written, metrics)) => (
-                Ok(written),
-                metrics.num_files_added,
-                metrics.num_files_removed,
-            ),
-            Err(error) => (Err(error), 0, 0),
+        let (written, metrics) = match builder.await {
+            Ok(done) => done,
+            Err(error) => return Err(self.stopped_half_way(table, "optimize", error).await),
         };
-        let table = self.conclude(table, result).await?;
+        let table = self.conclude(table, Ok(written)).await?;
         let snapshot = self.adopt(&table).await?;
         Ok(Optimized {
             version: snapshot.version,
-            files_added: added,
-            files_removed: removed,
+            files_added: metrics.num_files_added,
+            files_removed: metrics.num_files_removed,
         })
     }
 
@@ -234,6 +276,7 @@ impl Catalog {
     /// [`CatalogError::NotFound`] when the version or one of its files is gone; [`CatalogError::Refused`] when that
     /// version fails the rules.
     pub async fn restore(&self, name: &TableName, at: At) -> Result<Written, CatalogError> {
+        name.refuse_system("restored")?;
         let table = self
             .open_existing(name, WriteContext::default(), Trust::default())
             .await?;
@@ -258,16 +301,14 @@ impl Catalog {
             .with_version_to_restore(version)
             .await
             .map(|(table, _)| table);
-        let table = self.conclude(table, result).await?;
-        self.adopt(&table).await?;
-        self.describe(&table, WriteOutcome::Committed)
+        self.committed(table, result).await
     }
 
     /// Deletes the rows for which a SQL predicate is true.
     ///
     /// # Errors
     /// [`CatalogError::Refused`] when what is left fails the rules.
-    pub async fn delete_rows(
+    pub(crate) async fn delete_rows(
         &self,
         session: &SessionContext,
         name: &TableName,
@@ -289,9 +330,7 @@ impl Catalog {
             .with_commit_properties(CommitProperties::default())
             .await
             .map(|(table, _)| table);
-        let table = self.conclude(table, result).await?;
-        self.adopt(&table).await?;
-        self.describe(&table, WriteOutcome::Committed)
+        self.committed(table, result).await
     }
 
     /// Sets columns to SQL expressions in the rows for which a predicate is true; in all rows when there is none.
@@ -325,8 +364,58 @@ impl Catalog {
                 builder.with_update(datafusion::common::Column::from_name(column), sql.as_str());
         }
         let result = builder.await.map(|(table, _)| table);
+        self.committed(table, result).await
+    }
+
+    /// Adopts and describes what an operation committed.
+    async fn committed(
+        &self,
+        table: GatedTable,
+        result: Result<DeltaTable, DeltaTableError>,
+    ) -> Result<Written, CatalogError> {
         let table = self.conclude(table, result).await?;
         self.adopt(&table).await?;
         self.describe(&table, WriteOutcome::Committed)
     }
+}
+
+/// Refuses to delete files of tables that lie in the folder without being registered.
+async fn refuse_files_of_others(table: &GatedTable, files: &[String]) -> Result<(), CatalogError> {
+    let store = table.table.log_store().object_store(None);
+    let mut folders = BTreeSet::new();
+    for file in files {
+        let parts: Vec<&str> = file.split('/').collect();
+        // Folders of partitions have an `=` in their name, and only data below them.
+        let named = parts
+            .iter()
+            .take(parts.len() - 1)
+            .take_while(|part| !part.contains('='));
+        let named = named.count();
+        folders.extend((1..=named).map(|depth| parts[..depth].join("/")));
+    }
+    for folder in folders {
+        let log = Path::from(format!("{folder}/_delta_log"));
+        let unreadable = |error| {
+            CatalogError::failed(
+                format!("the folder of `{}` cannot be listed", table.name),
+                error,
+            )
+        };
+        let is_log = folder.split('/').any(|part| part == "_delta_log");
+        let has_log = store
+            .list(Some(&log))
+            .try_next()
+            .await
+            .map_err(unreadable)?;
+        if is_log || has_log.is_some() {
+            return Err(CatalogError::invalid(
+                format!(
+                    "`{}` cannot be vacuumed: its folder holds another table in `{folder}`",
+                    table.name
+                ),
+                "each table needs a folder of its own: move one of them".to_owned(),
+            ));
+        }
+    }
+    Ok(())
 }

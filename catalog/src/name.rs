@@ -14,8 +14,17 @@ pub const DEFAULT_SCHEMA: &str = "default";
 /// The schema of the tables that Lakegate fills itself.
 pub const SYSTEM_SCHEMA: &str = "lakegate";
 
-/// Characters in a schema's or table's name; both are folders, and a quarantine's suffix has to fit too.
+/// What the name of a table ends in that takes the rows which row-level checks reject.
+pub const QUARANTINE_SUFFIX: &str = "__quarantine";
+
+/// What the name of a table ends in that takes the rows which do not type.
+pub const UNTYPED_SUFFIX: &str = "__quarantine_untyped";
+
+/// Characters in a schema's or table's name; both are folders. AWS Glue takes 255, and some file systems less.
 const MAX_NAME_CHARACTERS: usize = 128;
+
+/// Characters in a table's name before the suffix of a quarantine, so that each table can have one.
+const MAX_TABLE_CHARACTERS: usize = MAX_NAME_CHARACTERS - UNTYPED_SUFFIX.len();
 
 /// Schemas that are not folders of the warehouse.
 const RESERVED_SCHEMAS: &[&str] = &["information_schema"];
@@ -38,8 +47,14 @@ impl TableName {
     pub fn new(schema: &str, table: &str) -> Result<Self, CatalogError> {
         let whole = format!("{schema}.{table}");
         let name = Self {
-            schema: part("schema", schema, &whole)?,
-            table: part("table", table, &whole)?,
+            schema: part("schema", schema, &whole, schema.len(), MAX_NAME_CHARACTERS)?,
+            table: part(
+                "table",
+                table,
+                &whole,
+                without_suffix(table).len(),
+                MAX_TABLE_CHARACTERS,
+            )?,
         };
         if RESERVED_SCHEMAS.contains(&name.schema.as_str()) {
             return Err(CatalogError::invalid(
@@ -55,6 +70,22 @@ impl TableName {
 }
 
 impl TableName {
+    /// Whether this is in the schema that only Lakegate itself writes to.
+    pub fn is_of_the_system(&self) -> bool {
+        self.schema == SYSTEM_SCHEMA
+    }
+
+    /// Refuses a table of the system's own schema, saying what is not done to it.
+    pub(crate) fn refuse_system(&self, doing: &str) -> Result<(), CatalogError> {
+        if !self.is_of_the_system() {
+            return Ok(());
+        }
+        Err(CatalogError::invalid(
+            format!("`{self}` cannot be {doing}: the schema `{SYSTEM_SCHEMA}` is Lakegate's own"),
+            "use a table of another schema".to_owned(),
+        ))
+    }
+
     /// What messages call a table that is known by its folder only.
     pub(crate) fn of_folder(location: &Url) -> Result<Self, CatalogError> {
         let last = location
@@ -62,7 +93,10 @@ impl TableName {
             .and_then(|segments| segments.filter(|segment| !segment.is_empty()).next_back())
             .unwrap_or("table");
         let name = last.to_ascii_lowercase().replace(is_odd, "_");
-        Self::new(DEFAULT_SCHEMA, &name)
+        Self::new(
+            DEFAULT_SCHEMA,
+            name.get(..MAX_TABLE_CHARACTERS).unwrap_or(&name),
+        )
     }
 }
 
@@ -101,7 +135,21 @@ impl fmt::Display for TableName {
     }
 }
 
-fn part(what: &str, text: &str, whole: &str) -> Result<String, CatalogError> {
+/// The name of the table that a quarantine belongs to; the name itself for other tables.
+fn without_suffix(table: &str) -> &str {
+    [UNTYPED_SUFFIX, QUARANTINE_SUFFIX]
+        .iter()
+        .find_map(|suffix| table.strip_suffix(suffix))
+        .unwrap_or(table)
+}
+
+fn part(
+    what: &str,
+    text: &str,
+    whole: &str,
+    length: usize,
+    limit: usize,
+) -> Result<String, CatalogError> {
     let lower = text.to_ascii_lowercase();
     if lower.is_empty() {
         return Err(CatalogError::invalid(
@@ -109,11 +157,9 @@ fn part(what: &str, text: &str, whole: &str) -> Result<String, CatalogError> {
             "write `schema.table`, or `table` for schema `default`".to_owned(),
         ));
     }
-    if lower.len() > MAX_NAME_CHARACTERS {
+    if length > limit {
         return Err(CatalogError::invalid(
-            format!(
-                "the {what} in table name `{whole}` is longer than {MAX_NAME_CHARACTERS} characters"
-            ),
+            format!("the {what} in table name `{whole}` is longer than {limit} characters"),
             "choose a shorter name".to_owned(),
         ));
     }
@@ -153,7 +199,7 @@ mod tests {
 
     #[test]
     fn odd_names_are_refused_and_the_message_names_them() {
-        let long = "x".repeat(129);
+        let long = "x".repeat(109);
         for (text, expected) in [
             ("", "table name `default.` has an empty table"),
             (".", "table name `.` has an empty schema"),
@@ -172,11 +218,21 @@ mod tests {
                 "information_schema.t",
                 "table name `information_schema.t` is in the reserved schema `information_schema`",
             ),
-            (long.as_str(), "longer than 128 characters"),
+            (long.as_str(), "longer than 108 characters"),
         ] {
             let error = text.parse::<TableName>().unwrap_err();
             assert!(error.to_string().contains(expected), "{text}: {error}");
             assert!(error.hint().is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_table_can_have_a_quarantine() {
+        let longest = "x".repeat(MAX_TABLE_CHARACTERS);
+        for suffix in ["", QUARANTINE_SUFFIX, UNTYPED_SUFFIX] {
+            let name = TableName::new("s", &format!("{longest}{suffix}")).unwrap();
+            assert_eq!(name.to_string().parse::<TableName>().unwrap(), name);
+            assert!(TableName::new("s", &format!("{longest}x{suffix}")).is_err());
         }
     }
 

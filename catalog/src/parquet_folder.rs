@@ -13,6 +13,7 @@ use datafusion::parquet::arrow::parquet_to_arrow_schema;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore};
+use sha2::{Digest, Sha256};
 
 use crate::cache::{gone, log_store, missing_folder};
 use crate::snapshot::{Reader, StatisticsCell};
@@ -101,7 +102,7 @@ pub(crate) async fn snapshot(
         name: Some(entry.name.clone()),
         location: entry.location.clone(),
         version: 0,
-        table_id: entry.location.to_string(),
+        table_id: identity(&files),
         schema: Arc::new(Schema::new(fields)),
         partition_columns,
         files: files.into(),
@@ -109,6 +110,19 @@ pub(crate) async fn snapshot(
         reader: Reader::Plain,
         statistics: StatisticsCell::default(),
     }))
+}
+
+/// A folder has no versions: what tells two states of it apart is its files.
+fn identity(files: &[DataFile]) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update(file.path.as_bytes());
+        hash.update([0]);
+        hash.update(file.size.to_be_bytes());
+        hash.update(file.modification_time.to_be_bytes());
+    }
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn sorted(names: &[String]) -> impl Iterator<Item = &String> {
@@ -270,6 +284,20 @@ mod tests {
         )
         .await;
         assert!(text.contains("| 3 |") && !text.contains("| 1 |"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_file_more_makes_another_identity() {
+        let fixture = Fixture::new().await;
+        let folder = fixture.folder.path().join("files");
+        put(&folder, "a.parquet", &numbers(&[1]));
+        register(&fixture, &folder).await.unwrap();
+        let before = fixture.snapshot("raw.files").await;
+        let same = fixture.snapshot("raw.files").await;
+        put(&folder, "b.parquet", &numbers(&[2]));
+        let after = fixture.snapshot("raw.files").await;
+        assert_eq!(before.table_id, same.table_id);
+        assert_ne!(before.table_id, after.table_id);
     }
 
     #[tokio::test]

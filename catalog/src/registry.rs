@@ -64,7 +64,8 @@ pub trait Registry: Send + Sync + std::fmt::Debug {
     async fn list(&self) -> Result<Vec<TableEntry>, CatalogError>;
     /// One table, when there is one of that name.
     async fn get(&self, name: &TableName) -> Result<Option<TableEntry>, CatalogError>;
-    /// Adds a table; a second registration of the same name and location changes nothing, another location is an error.
+    /// Adds a table; a second registration of the same name and location changes nothing. Another location for a name,
+    /// and another name for a location, are errors.
     async fn register(&self, entry: &TableEntry) -> Result<(), CatalogError>;
     /// Forgets a table; false when there was none.
     async fn remove(&self, name: &TableName) -> Result<bool, CatalogError>;
@@ -81,6 +82,17 @@ pub(crate) fn other_location(entry: &TableEntry, location: &str, format: &str) -
             "choose another name, or drop `{}` from the catalog first",
             entry.name
         ),
+    )
+}
+
+/// The error for a folder that has a name already. A second name would be a way around rules that know the first.
+pub(crate) fn other_name(entry: &TableEntry, other: &str) -> CatalogError {
+    CatalogError::invalid(
+        format!(
+            "`{}` cannot be registered at {}: that is table `{other}`",
+            entry.name, entry.location
+        ),
+        format!("use `{other}`, or drop it from the catalog first"),
     )
 }
 
@@ -105,6 +117,7 @@ pub(crate) mod conformance {
         an_empty_registry_has_nothing(registry.as_ref()).await;
         what_is_registered_is_read_back(registry.as_ref(), again.as_ref()).await;
         a_name_means_one_location(registry.as_ref(), again.as_ref()).await;
+        a_location_has_one_name(registry.as_ref(), again.as_ref()).await;
         what_is_removed_is_gone(registry.as_ref(), again.as_ref()).await;
         one_of_many_wins_a_name(&registry, &again).await;
     }
@@ -157,6 +170,18 @@ pub(crate) mod conformance {
         let mut other_format = entry("a.b", "file:///w/a/b/");
         other_format.format = TableFormat::Parquet;
         assert!(registry.register(&other_format).await.is_err());
+    }
+
+    async fn a_location_has_one_name(registry: &dyn Registry, again: &dyn Registry) {
+        registry
+            .register(&entry("a.b", "file:///w/a/b/"))
+            .await
+            .unwrap();
+        let error = again
+            .register(&entry("other.alias", "file:///w/a/b/"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("that is table `a.b`"), "{error}");
     }
 
     async fn what_is_removed_is_gone(registry: &dyn Registry, again: &dyn Registry) {

@@ -10,6 +10,7 @@ use deltalake::kernel::{Add, LogicalFileView};
 use deltalake::table::state::DeltaTableState;
 use url::Url;
 
+use crate::gate::RULES_PROPERTY;
 use crate::scan::LakeScan;
 use crate::scan::deltalake::DeltalakeScan;
 use crate::stats::FileStatistics;
@@ -93,6 +94,8 @@ pub(crate) enum Reader {
         /// The files that the provider reads; a candidate has others.
         files: Arc<[DataFile]>,
     },
+    /// Nobody, for this reason: no reader that there is would see the right rows.
+    Nobody { why: &'static str },
 }
 
 /// Parsed statistics together with the files and columns they are of.
@@ -148,7 +151,10 @@ impl TableSnapshot {
             reader: Reader::Plain,
             statistics: StatisticsCell::default(),
         };
-        if let Some(why) = snapshot.not_plain(deletion_vectors) {
+        if snapshot.has_binary_partitions() {
+            let why = "is partitioned by a binary column";
+            snapshot.reader = Reader::Nobody { why };
+        } else if let Some(why) = snapshot.not_plain(deletion_vectors) {
             snapshot.reader = Reader::deltalake(why, &snapshot, state, &called)?;
         }
         Ok(snapshot)
@@ -156,12 +162,12 @@ impl TableSnapshot {
 
     /// Hash of the attached rules, when the table has rules.
     pub fn rules_sha256(&self) -> Option<&str> {
-        self.properties.get("lakegate.rules").map(String::as_str)
+        self.properties.get(RULES_PROPERTY).map(String::as_str)
     }
 
     /// Rows of this version, when every file's statistics tell.
     pub fn row_count(&self) -> Option<u64> {
-        if matches!(self.reader, Reader::Deltalake { .. }) {
+        if !matches!(self.reader, Reader::Plain) {
             return None;
         }
         let statistics = self.statistics().ok()?;
@@ -174,6 +180,10 @@ impl TableSnapshot {
     pub fn scan(self: &Arc<Self>) -> Result<Arc<dyn TableProvider>, CatalogError> {
         match &self.reader {
             Reader::Plain => Ok(Arc::new(LakeScan::new(Arc::clone(self))?)),
+            Reader::Nobody { why } => Err(CatalogError::invalid(
+                format!("table `{}` cannot be read: it {why}", self.called()),
+                "write it anew with a tool that reads it, partitioned by other columns".to_owned(),
+            )),
             Reader::Deltalake {
                 provider, files, ..
             } if Arc::ptr_eq(files, &self.files) => Ok(Arc::clone(provider)),
@@ -224,6 +234,14 @@ impl TableSnapshot {
         Ok(statistics)
     }
 
+    fn has_binary_partitions(&self) -> bool {
+        self.partition_columns.iter().any(|column| {
+            self.schema
+                .field_with_name(column)
+                .is_ok_and(|field| *field.data_type() == DataType::Binary)
+        })
+    }
+
     /// Why a reader of plain Parquet would see other rows than Delta means, when it would.
     fn not_plain(&self, deletion_vectors: bool) -> Option<&'static str> {
         let is_set = |property: &str, value: &str| {
@@ -241,14 +259,6 @@ impl TableSnapshot {
         }
         if is_set("delta.enableRowTracking", "true") {
             return Some("row tracking");
-        }
-        let binary_partition = self.partition_columns.iter().any(|column| {
-            self.schema
-                .field_with_name(column)
-                .is_ok_and(|field| *field.data_type() == DataType::Binary)
-        });
-        if binary_partition {
-            return Some("a binary partition column");
         }
         if self
             .files

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
@@ -157,19 +158,33 @@ impl SystemTables {
     /// tables of many files, and deletes samples that are older than they are kept.
     ///
     /// # Errors
-    /// When a table cannot be written; its rows then wait for the next flush.
+    /// The first one, when a table cannot be written; its rows then wait for the next flush, those of the other tables do
+    /// not.
     pub async fn flush(&self, session: &SessionContext) -> Result<(), CatalogError> {
+        let mut first_error = None;
         for table in SystemTable::ALL {
-            let mut changed = false;
-            while let Some(group) = self.claim(table).await? {
-                self.commit(session, table, &group).await?;
-                crate::failpoint!("system.before_forget");
-                self.forget(&group).await?;
-                changed = true;
+            if let Err(error) = self.flush_table(session, table).await {
+                warn!(table = %table.name(), %error, "system table was not flushed");
+                first_error.get_or_insert(error);
             }
-            if changed {
-                self.tidy(session, table).await;
-            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    async fn flush_table(
+        &self,
+        session: &SessionContext,
+        table: SystemTable,
+    ) -> Result<(), CatalogError> {
+        let mut changed = false;
+        while let Some(group) = self.claim(table).await? {
+            self.commit(session, table, &group).await?;
+            crate::failpoint!("system.before_forget");
+            self.forget(&group).await?;
+            changed = true;
+        }
+        if changed {
+            self.tidy(session, table).await;
         }
         Ok(())
     }
@@ -211,15 +226,10 @@ impl SystemTables {
             .map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
         let mut rows = Vec::with_capacity(found.len());
-        for row in found {
+        for row in &found {
             let text: String = row.try_get(0).map_err(failed)?;
-            let row = serde_json::from_str(&text).map_err(|error| {
-                CatalogError::failed(
-                    format!("a row that waits for `{}` is broken", table.name()),
-                    error,
-                )
-            })?;
-            rows.push(row);
+            // What is no JSON fits no table.
+            rows.push(serde_json::from_str(&text).unwrap_or(Value::String(text)));
         }
         Ok((!rows.is_empty()).then_some(Group { id, rows }))
     }
@@ -230,7 +240,9 @@ impl SystemTables {
         table: SystemTable,
         group: &Group,
     ) -> Result<(), CatalogError> {
-        let batch = rows::to_batch(table, &group.rows)?;
+        let Some(batch) = fitting(table, &group.rows)? else {
+            return Ok(());
+        };
         let source = session.read_batch(batch).map_err(|error| {
             CatalogError::failed(format!("cannot plan the rows of `{}`", table.name()), error)
         })?;
@@ -250,7 +262,7 @@ impl SystemTables {
                 ..WriteContext::default()
             },
         };
-        let written = self.catalog.write(session, write).await?;
+        let written = self.catalog.write_any(session, write).await?;
         debug!(table = %written.table, version = written.version, rows = group.rows.len(), "system table flushed");
         Ok(())
     }
@@ -346,6 +358,27 @@ impl SystemTables {
             .await?;
         Ok(())
     }
+}
+
+/// The rows that fit their table; none when no row does. One of another version of Lakegate, or of a damaged file, does
+/// not hold up the others for ever.
+fn fitting(table: SystemTable, rows: &[Value]) -> Result<Option<RecordBatch>, CatalogError> {
+    if let Ok(batch) = rows::to_batch(table, rows) {
+        return Ok(Some(batch));
+    }
+    let mut fit = Vec::with_capacity(rows.len());
+    for row in rows {
+        match rows::to_batch(table, std::slice::from_ref(row)) {
+            Ok(_) => fit.push(row.clone()),
+            Err(error) => {
+                warn!(table = %table.name(), %error, %row, "a row that does not fit is dropped");
+            }
+        }
+    }
+    if fit.is_empty() {
+        return Ok(None);
+    }
+    rows::to_batch(table, &fit).map(Some)
 }
 
 /// Rows that one commit brings.

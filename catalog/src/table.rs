@@ -49,6 +49,9 @@ impl Catalog {
             format: TableFormat::Delta,
             registered_at: self.now(),
         });
+        if !registered {
+            self.expect_folder_of_its_own(&entry, "written").await?;
+        }
         let location = entry.location.clone();
         let unreachable = |e| {
             CatalogError::failed(
@@ -71,12 +74,14 @@ impl Catalog {
             .await
             .map_err(unreachable)?;
         if exists {
-            table.load().await.map_err(|e| {
+            let unreadable = |e| {
                 CatalogError::failed(
                     format!("the log of `{name}` in {location} cannot be read"),
                     e,
                 )
-            })?;
+            };
+            table.load().await.map_err(unreadable)?;
+            gate.opened(table.snapshot().map_err(unreadable)?.metadata().id());
         } else if registered {
             return Err(CatalogError::NotFound {
                 what: format!("the Delta log of `{name}` in {location}"),
@@ -155,10 +160,18 @@ impl GatedTable {
             .map_err(|e| CatalogError::failed(format!("`{}` has no version", self.name), e))
     }
 
-    /// Reads the newest version.
-    pub(crate) async fn reload(&mut self) -> Result<(), CatalogError> {
-        self.table.load().await.map_err(|e| {
-            CatalogError::failed(format!("the log of `{}` cannot be read", self.name), e)
+    /// Reads a version that was committed.
+    pub(crate) async fn load(&mut self, version: i64) -> Result<(), CatalogError> {
+        let committed = u64::try_from(version)
+            .map_err(|_| CatalogError::Bug(format!("version {version} of `{}`", self.name)))?;
+        self.table.load_version(committed).await.map_err(|e| {
+            CatalogError::failed(
+                format!(
+                    "version {version} of `{}` is committed, and cannot be read",
+                    self.name
+                ),
+                e,
+            )
         })?;
         self.exists = true;
         Ok(())

@@ -144,8 +144,8 @@ pub struct Written {
     pub version: i64,
     /// Whether anything was committed.
     pub outcome: WriteOutcome,
-    /// Rows of that version.
-    pub rows: u64,
+    /// Rows of that version; none when the statistics of its files do not tell.
+    pub rows: Option<u64>,
     /// Data files of that version.
     pub files: usize,
     /// `commitInfo.lakegate` of the commit.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lakegate_catalog::{Batch, TableName};
+use lakegate_catalog::{Batch, CatalogError, QUARANTINE_SUFFIX, TableName, UNTYPED_SUFFIX};
 use sha2::{Digest, Sha256};
 
 use crate::pipeline::{PublishMode, PublishStage};
@@ -84,38 +84,28 @@ impl Identity {
     }
 }
 
-/// What the name of a table ends in that takes the rows which row-level checks reject.
-const QUARANTINE: &str = "quarantine";
-
-/// What the name of a table ends in that takes the rows which do not type.
-const UNTYPED: &str = "quarantine_untyped";
-
 /// The table that a quarantine belongs to, by its name; none for other tables.
 pub(crate) fn published_beside(table: &TableName) -> Option<TableName> {
-    [QUARANTINE, UNTYPED].iter().find_map(|what| {
-        let name = table.table.strip_suffix(what)?.strip_suffix("__")?;
-        Some(TableName {
-            schema: table.schema.clone(),
-            table: name.to_owned(),
+    [QUARANTINE_SUFFIX, UNTYPED_SUFFIX]
+        .iter()
+        .find_map(|suffix| {
+            let name = table.table.strip_suffix(suffix)?;
+            TableName::new(&table.schema, name).ok()
         })
-    })
 }
 
 /// The table beside a table that takes the rows which row-level checks reject.
-pub(crate) fn quarantine_of(table: &TableName) -> TableName {
-    beside(table, QUARANTINE)
+pub(crate) fn quarantine_of(table: &TableName) -> Result<TableName, CatalogError> {
+    beside(table, QUARANTINE_SUFFIX)
 }
 
 /// The table beside a table that takes the rows which do not type, as the text that they were.
-pub(crate) fn untyped_of(table: &TableName) -> TableName {
-    beside(table, UNTYPED)
+pub(crate) fn untyped_of(table: &TableName) -> Result<TableName, CatalogError> {
+    beside(table, UNTYPED_SUFFIX)
 }
 
-fn beside(table: &TableName, what: &str) -> TableName {
-    TableName {
-        schema: table.schema.clone(),
-        table: format!("{}__{what}", table.table),
-    }
+fn beside(table: &TableName, suffix: &str) -> Result<TableName, CatalogError> {
+    TableName::new(&table.schema, &format!("{}{suffix}", table.table))
 }
 
 /// SHA-256 of a text, in hexadecimal.

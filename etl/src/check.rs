@@ -65,7 +65,7 @@ pub async fn check_table(
     let before = snapshot.version - 1;
     let previous = match before {
         0.. => match catalog.snapshot(name, At::Version(before)).await {
-            Ok(snapshot) => Some(snapshot),
+            Ok(before) => previous_of(&lakegate.engine, &suite, &before).await?,
             // The table's log was cleaned up.
             Err(CatalogError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
@@ -77,7 +77,7 @@ pub async fn check_table(
         name: name.clone(),
         rows: snapshot.scan()?,
         added: None,
-        previous: previous.as_deref().and_then(previous_of),
+        previous,
         now,
     };
     let mut report = lakegate.judge().report(&suite, judged, Vec::new()).await;

@@ -13,6 +13,8 @@ use lakegate_rules::{
 };
 use serde_json::{Value, json};
 
+use crate::EtlError;
+
 /// Checks that a message names; the others are counted.
 const NAMED_CHECKS: usize = 5;
 
@@ -80,7 +82,13 @@ impl RulesJudge {
             Some(name) => name.clone(),
             None => name_in_rules(&suite, &candidate)?,
         };
-        let previous = candidate.base.as_deref().and_then(previous_of);
+        let uncounted = |error: EtlError| JudgeError(error.to_string());
+        let previous = match &candidate.base {
+            Some(base) => previous_of(&self.engine, &suite, base)
+                .await
+                .map_err(uncounted)?,
+            None => None,
+        };
         let judged = Judged {
             name: name.clone(),
             rows: scan(&candidate.candidate)?,
@@ -88,7 +96,8 @@ impl RulesJudge {
             previous,
             now: candidate.commit_time,
         };
-        let mut report = self.report(&suite, judged, Vec::new()).await;
+        let others = under_name_in_rules(&suite, &judged)?;
+        let mut report = self.report(&suite, judged, others).await;
         report.apply_waivers(&waivers(&candidate.waivers)?, candidate.commit_time);
 
         let mut verdict = verdict_name(report.verdict());
@@ -104,7 +113,8 @@ impl RulesJudge {
                 previous: None,
                 now: candidate.commit_time,
             };
-            let before = self.report(&suite, judged, Vec::new()).await;
+            let others = under_name_in_rules(&suite, &judged)?;
+            let before = self.report(&suite, judged, others).await;
             if report.is_no_worse_than(&before) {
                 accept = true;
                 verdict = NO_WORSE;
@@ -146,12 +156,45 @@ impl Judge for RulesJudge {
     }
 }
 
-/// What is known of a published version as the baseline of the next one.
-pub(crate) fn previous_of(base: &TableSnapshot) -> Option<Previous> {
-    Some(Previous {
+/// What is known of a published version as the baseline of the next one. Its rows are counted when a check holds the
+/// candidate against them and no statistics tell.
+pub(crate) async fn previous_of(
+    engine: &Engine,
+    suite: &Suite,
+    base: &Arc<TableSnapshot>,
+) -> Result<Option<Previous>, EtlError> {
+    let row_count = match base.row_count() {
+        Some(rows) => rows,
+        None if suite.checks.iter().any(|check| check.kind == "row_count") => {
+            let uncounted = |error: EtlError| {
+                let message = format!("the rows of version {} cannot be counted", base.version);
+                EtlError::failed(message, error)
+            };
+            let rows = base.scan().map_err(|error| uncounted(error.into()))?;
+            let count = async { engine.session().read_table(rows)?.count().await }.await;
+            count.map_err(|error| uncounted(EtlError::from_datafusion(error)))? as u64
+        }
+        None => return Ok(None),
+    };
+    Ok(Some(Previous {
         version: base.version,
-        row_count: base.row_count()?,
-    })
+        row_count,
+    }))
+}
+
+/// The judged rows under the name that the rules give the table. A writer may know the table by another name, and what a
+/// check reads under the rules' own name must be the candidate all the same.
+fn under_name_in_rules(
+    suite: &Suite,
+    judged: &Judged,
+) -> Result<Vec<(TableName, Arc<dyn TableProvider>)>, JudgeError> {
+    let Some(name) = &suite.table else {
+        return Ok(Vec::new());
+    };
+    let name = name
+        .parse()
+        .map_err(|error| JudgeError(format!("the rules name a table that cannot be: {error}")))?;
+    Ok(vec![(name, Arc::clone(&judged.rows))])
 }
 
 /// Says, for each check that blocks, how it was in the version that `gate: no_worse` compares with.

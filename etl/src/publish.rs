@@ -79,9 +79,7 @@ impl Runner {
             draft.report.outcome = Outcome::AlreadyDone;
         }
         draft.report.verdict = verdict_of(&written);
-        // Files of other writers may not say how many rows they hold.
-        let is_counted = written.rows > 0 || written.files == 0;
-        draft.report.table_rows = is_counted.then_some(written.rows);
+        draft.report.table_rows = written.rows;
         if let Some(report) = written.report.as_ref().and_then(read_report) {
             draft.judged(self, report);
         }

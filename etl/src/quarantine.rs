@@ -91,7 +91,7 @@ impl Runner {
             .await
             .map_err(EtlError::from_datafusion)?;
         draft.report.quarantined = Some(bad_rows as u64);
-        let table = quarantine_of(&publish.table);
+        let table = quarantine_of(&publish.table)?;
         if bad_rows > 0 || self.lakegate.catalog.entry(&table).await.is_ok() {
             self.keep(publish, &table, "quarantine", &session, bad, batch)
                 .await?;
@@ -128,7 +128,7 @@ impl Runner {
         let Some(rows) = all else {
             return Ok(());
         };
-        let table = untyped_of(&publish.table);
+        let table = untyped_of(&publish.table)?;
         self.keep(publish, &table, "untyped", &session, rows, batch)
             .await?;
         let kept: u64 = untyped.iter().map(|view| view.rows).sum();

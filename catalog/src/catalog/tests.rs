@@ -9,6 +9,11 @@ fn one() -> RecordBatch {
     rows(vec![("a", column)])
 }
 
+fn two() -> RecordBatch {
+    let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+    rows(vec![("a", Arc::clone(&numbers)), ("b", numbers)])
+}
+
 #[tokio::test]
 async fn an_unknown_table_is_named_with_the_nearest_one() {
     let fixture = Fixture::new().await;
@@ -101,18 +106,128 @@ async fn the_warehouse_itself_is_never_purged() {
     );
 }
 
+/// An entry as an older catalog may have it: without a look at its folder.
+async fn entry(fixture: &Fixture, name: &str, location: &Url) {
+    let entry = TableEntry {
+        name: name.parse().unwrap(),
+        location: location.clone(),
+        format: TableFormat::Delta,
+        registered_at: crate::fixture::noon(),
+    };
+    fixture.catalog.registry.register(&entry).await.unwrap();
+}
+
 #[tokio::test]
-async fn a_folder_that_holds_another_table_is_not_purged() {
+async fn tables_that_share_a_folder_are_neither_registered_nor_purged_nor_vacuumed() {
     let fixture = Fixture::new().await;
-    fixture.append("s.t", &[], one()).await;
-    let name: TableName = "s.parent".parse().unwrap();
-    let parent = fixture.location("s.t").join("..").unwrap();
-    fixture.catalog.register(&name, &parent).await.unwrap();
-    let error = fixture.catalog.drop_table(&name, true).await.unwrap_err();
+    fixture.append("s.t", &["a"], two()).await;
+    let outer = fixture.location("s.t");
+    let (around, inside) = (outer.join("..").unwrap(), outer.join("a=1/").unwrap());
+    for (location, expected) in [
+        (&outer, "it is the folder of table `s.t`"),
+        (&around, "its folder holds table `s.t`"),
+        (&inside, "it lies in the folder of table `s.t`"),
+    ] {
+        let name = "x.y".parse().unwrap();
+        let error = fixture.catalog.register(&name, location).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+        assert!(fixture.catalog.entry(&name).await.is_err());
+    }
+    for location in [&around, &inside] {
+        entry(&fixture, "x.y", location).await;
+        let name = "x.y".parse().unwrap();
+        let error = fixture.catalog.drop_table(&name, true).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be purged"), "{error}");
+        fixture.catalog.drop_table(&name, false).await.unwrap();
+    }
+    assert_eq!(fixture.snapshot("s.t").await.row_count(), Some(2));
+}
+
+#[tokio::test]
+async fn a_folder_in_a_table_that_is_not_registered_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.append("s.t", &["a"], two()).await;
+    fixture
+        .catalog
+        .drop_table(&"s.t".parse().unwrap(), false)
+        .await
+        .unwrap();
+    let inside = fixture.location("s.t").join("a=1/").unwrap();
+    let name = "x.y".parse().unwrap();
+    let error = fixture.catalog.register(&name, &inside).await.unwrap_err();
     assert!(
-        error.to_string().contains("holds table `s.t` too"),
+        error.to_string().contains("lies in the folder of"),
         "{error}"
     );
-    assert_eq!(fixture.snapshot("s.t").await.row_count(), Some(1));
-    assert!(fixture.catalog.entry(&name).await.is_ok());
+    entry(&fixture, "x.y", &inside).await;
+    let error = fixture.catalog.drop_table(&name, true).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be purged"), "{error}");
+}
+
+#[tokio::test]
+async fn vacuum_leaves_other_tables_in_the_folder() {
+    let fixture = Fixture::new().await;
+    fixture.append("s.t", &[], two()).await;
+    let name: TableName = "s.t".parse().unwrap();
+    let nested = fixture.location("s.t").join("other/").unwrap();
+    write(&nested, &[], vec![two()], SaveMode::Append).await;
+    for registered in [false, true] {
+        if registered {
+            entry(&fixture, "x.y", &nested).await;
+        }
+        for dry_run in [true, false] {
+            let vacuumed = fixture
+                .catalog
+                .vacuum(&name, std::time::Duration::ZERO, dry_run)
+                .await;
+            let error = vacuumed.unwrap_err().to_string();
+            assert!(error.contains("cannot be vacuumed"), "{error}");
+        }
+    }
+    let other = fixture.catalog.snapshot_in(&nested, At::Latest).await;
+    assert_eq!(other.unwrap().row_count(), Some(2));
+}
+
+#[tokio::test]
+async fn only_the_system_writes_to_its_schema() {
+    let fixture = Fixture::new().await;
+    let name: TableName = "lakegate.runs".parse().unwrap();
+    write(
+        &fixture.location("lakegate.runs"),
+        &[],
+        vec![one()],
+        SaveMode::Append,
+    )
+    .await;
+    let location = fixture.location("lakegate.runs");
+    let refused = [
+        fixture.catalog.register(&name, &location).await.err(),
+        {
+            entry(&fixture, "lakegate.runs", &location).await;
+            fixture.catalog.drop_table(&name, true).await.err()
+        },
+        fixture
+            .catalog
+            .apply_rules(
+                &name,
+                crate::RulesText {
+                    file: "r.yaml".into(),
+                    text: "".into(),
+                    sha256: String::new(),
+                },
+            )
+            .await
+            .err(),
+        fixture
+            .catalog
+            .waive(&name, &serde_json::json!({}))
+            .await
+            .err(),
+        fixture.catalog.restore(&name, At::Version(0)).await.err(),
+    ];
+    for error in refused {
+        let error = error.unwrap().to_string();
+        assert!(error.contains("Lakegate's own"), "{error}");
+    }
+    assert_eq!(fixture.snapshot("lakegate.runs").await.row_count(), Some(1));
 }

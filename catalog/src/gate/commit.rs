@@ -6,7 +6,7 @@ use bytes::Bytes;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::{Add, Remove, StructType};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::CatalogError;
 
@@ -15,6 +15,10 @@ pub(crate) const RULES_PROPERTY: &str = "lakegate.rules";
 
 /// What the application ids of Lakegate's batches begin with.
 pub(crate) const BATCH_PREFIX: &str = "lakegate/";
+
+/// The application id under which the version of the newest restore is kept, longer than its commit is. No writer of
+/// batches has it, since theirs have two slashes.
+pub(crate) const RESTORE_ID: &str = "lakegate/restore";
 
 /// The actions of one commit, one JSON object a line, as Delta writes them.
 #[derive(Debug, Clone)]
@@ -142,11 +146,6 @@ impl Commit {
         Ok(())
     }
 
-    /// Whether the commit creates a table: it brings both a protocol and metadata.
-    pub(super) fn creates(&self) -> bool {
-        self.action("protocol").is_some() && self.action("metaData").is_some()
-    }
-
     /// Keeps the table's id, name, description and creation time, which delta-rs' merge makes anew with the schema.
     pub(super) fn keep_identity(&mut self, base: &Value) {
         for line in &mut self.lines {
@@ -161,8 +160,13 @@ impl Commit {
         }
     }
 
-    /// Gives the batches of this commit the version that it makes as their number.
+    /// Gives the batches of this commit the version that it makes as their number; so a restore, which may take batches
+    /// out.
     pub(super) fn number_batches(&mut self, version: i64) {
+        if self.operation() == "RESTORE" {
+            let transaction = json!({"txn": {"appId": RESTORE_ID, "version": version}});
+            self.lines.extend(transaction.as_object().cloned());
+        }
         for line in &mut self.lines {
             let Some(Value::Object(transaction)) = line.get_mut("txn") else {
                 continue;

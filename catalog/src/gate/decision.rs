@@ -1,7 +1,7 @@
 //! Decides over one commit: loads what it builds on, asks the judge, and stamps the verdict into it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -17,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::commit::{Commit, RULES_PROPERTY, TableMetadata};
-use super::{Candidate, Judge, RulesText, Ruling};
+use super::{Candidate, Judge, JudgeError, RulesText, Ruling};
 use crate::snapshot::{Reader, StatisticsCell};
 use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
@@ -41,6 +41,8 @@ pub(crate) struct Gate {
     context: WriteContext,
     trust: Trust,
     clock: fn() -> DateTime<Utc>,
+    /// Delta's id of the table as the writer opened it; none when there was no table.
+    opened: OnceLock<String>,
     base: tokio::sync::Mutex<Option<Base>>,
     record: Mutex<Record>,
 }
@@ -87,9 +89,15 @@ impl Gate {
             context,
             trust,
             clock,
+            opened: OnceLock::new(),
             base: tokio::sync::Mutex::default(),
             record: Mutex::default(),
         }
+    }
+
+    /// Says which table the writer opened. Without it, only the commit that makes the table passes.
+    pub(crate) fn opened(&self, table_id: &str) {
+        let _first_id_stays = self.opened.set(table_id.to_owned());
     }
 
     /// The table, for people.
@@ -126,10 +134,8 @@ impl Gate {
             Some(base) => Some(self.metadata_json(base)?),
             None => None,
         };
-        if let (Some(base), Some(metadata)) = (&base, commit.metadata()?)
-            && metadata.table_id != base.snapshot.table_id
-        {
-            self.refuse_second_creation(&commit)?;
+        if let Some(base) = &base {
+            self.expect_same_table(base)?;
         }
         if let Some(base_metadata) = &base_metadata {
             commit.keep_identity(base_metadata);
@@ -139,32 +145,28 @@ impl Gate {
         let attached = base
             .as_ref()
             .and_then(|b| b.snapshot.rules_sha256().map(str::to_owned));
-        let rules = match (&self.context.attach, &attached) {
-            (Some(rules), _) => Some(rules.clone()),
-            (None, Some(sha256)) => {
-                Some(attach::load_rules(log_store, &self.table(), sha256).await?)
-            }
-            (None, None) => None,
-        };
-        let attaching = rules
-            .as_ref()
-            .is_some_and(|rules| attached.as_ref() != Some(&rules.sha256));
-        let mut fresh_rules = false;
-        if let Some(rules) = &rules {
-            if attaching {
-                fresh_rules = attach::store_rules(log_store, &self.table(), rules).await?;
-            }
-            if attaching || metadata.is_some() {
-                // A commit with metadata of an older version (a restore) would drop the rules with it.
-                commit.set_property(base_metadata, RULES_PROPERTY, &rules.sha256)?;
-            }
+        if let Some(rules) = &self.context.attach {
+            attach::store_rules(log_store, &self.table(), rules).await?;
+        }
+        let brought = self.context.attach.as_ref().map(|rules| &rules.sha256);
+        let attaching = brought.is_some() && brought != attached.as_ref();
+        let rules_sha256 = brought.or(attached.as_ref()).cloned();
+        if let Some(sha256) = &rules_sha256
+            && (attaching || metadata.is_some())
+        {
+            // A commit with metadata of an older version (a restore) would drop the rules with it.
+            commit.set_property(base_metadata, RULES_PROPERTY, sha256)?;
         }
 
         let token = Uuid::new_v4().to_string();
         let mut stamp = Map::new();
         let changes = commit.changes_rows(self.trust.rearranges)
             || changes_schema(base.as_ref(), metadata.as_ref());
-        if let Some(rules) = rules.filter(|_| changes || attaching) {
+        if let Some(sha256) = rules_sha256.filter(|_| changes || attaching) {
+            let rules = match &self.context.attach {
+                Some(rules) => rules.clone(),
+                None => attach::load_rules(log_store, &self.table(), &sha256).await?,
+            };
             let replaced = attached.filter(|_| attaching);
             let mut judges = Vec::new();
             if let Some(replaced) = &replaced
@@ -192,16 +194,10 @@ impl Gate {
                 crate::failpoint!("gate.before_judge");
                 let ruling = self.judge(candidate).await?;
                 if !ruling.accept {
-                    let unwritten = untried && self.trust.writes_its_files;
-                    self.clean_up(
-                        log_store,
-                        &commit,
-                        base.as_ref(),
-                        unwritten,
-                        fresh_rules,
-                        &rules,
-                    )
-                    .await;
+                    if untried && self.trust.writes_its_files {
+                        self.delete_refused_files(log_store, &commit.adds, base.as_ref())
+                            .await;
+                    }
                     return Err(self.refuse(version, ruling, is_replaced)?);
                 }
                 if !is_replaced {
@@ -254,29 +250,6 @@ impl Gate {
         Ok(CatalogError::Refused(Box::new(refusal)))
     }
 
-    /// Takes away what a refused commit left: its files, and the text of rules of a table that never came to be.
-    async fn clean_up(
-        &self,
-        log_store: &LogStoreRef,
-        commit: &Commit,
-        base: Option<&Base>,
-        delete_files: bool,
-        fresh_rules: bool,
-        rules: &RulesText,
-    ) {
-        if delete_files {
-            let base_paths: HashSet<String> = base
-                .iter()
-                .flat_map(|b| b.snapshot.files.iter().map(|f| f.path.clone()))
-                .collect();
-            self.delete_refused_files(log_store, &commit.adds, &base_paths)
-                .await;
-        }
-        if base.is_none() && fresh_rules {
-            attach::forget_rules(log_store, &rules.sha256).await;
-        }
-    }
-
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, CatalogError> {
         let Some(judge) = &self.judge else {
             return Err(CatalogError::Bug(format!(
@@ -285,15 +258,15 @@ impl Gate {
             )));
         };
         let version = candidate.version;
-        let ruling = judge.judge(candidate).await.map_err(|error| {
-            CatalogError::failed(
-                format!(
-                    "version {version} of `{}` could not be judged: {error}",
-                    self.table()
-                ),
-                error,
-            )
-        })?;
+        let ruling = judge
+            .judge(candidate)
+            .await
+            .unwrap_or_else(|JudgeError(message)| Ruling {
+                accept: false,
+                summary: Value::Null,
+                message,
+                report: Value::Null,
+            });
         info!(table = %self.table(), version, accepted = ruling.accept, "commit judged");
         Ok(ruling)
     }
@@ -327,7 +300,7 @@ impl Gate {
         })
     }
 
-    /// The base's files without those the commit removes, with those it adds.
+    /// The version that the commit would make.
     fn candidate_snapshot(
         &self,
         version: i64,
@@ -341,25 +314,19 @@ impl Gate {
                 Some("rewrite the table without deletion vectors, or restore a version that has none".to_owned()),
             ));
         }
-        let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect();
-        let gone: HashSet<&str> = commit
-            .removes
-            .iter()
-            .map(|r| r.path.as_str())
-            .chain(added.iter().map(|f| f.path.as_str()))
-            .collect();
-        let kept = base
-            .iter()
-            .flat_map(|b| b.snapshot.files.iter())
-            .filter(|f| !gone.contains(f.path.as_str()));
-        let files: Arc<[DataFile]> = kept.cloned().chain(added.iter().cloned()).collect();
+        let files = candidate_files(commit, base);
         let kept_from_base = |metadata: Option<TableMetadata>, base: &Base| {
             let mut snapshot = TableSnapshot {
                 version,
                 files: files.clone(),
+                statistics: StatisticsCell::default(),
                 ..TableSnapshot::clone(&base.snapshot)
             };
             if let Some(metadata) = metadata {
+                if !same_columns(&metadata.schema, &base.snapshot.schema) {
+                    // The files are read with other columns than before, which makes them another list.
+                    snapshot.files = files.iter().cloned().collect();
+                }
                 snapshot.schema = metadata.schema;
                 snapshot.partition_columns = metadata.partition_columns;
                 snapshot.properties = metadata.properties;
@@ -386,14 +353,18 @@ impl Gate {
         }
     }
 
-    /// Two writers created the table at once: the second one's commit would replace the table's identity and schema.
-    fn refuse_second_creation(&self, commit: &Commit) -> Result<(), CatalogError> {
-        if !commit.creates() {
-            return Ok(());
-        }
+    /// A commit is made for the table that its writer opened. One that another writer created at the same time, or put
+    /// in its place, has other columns and other files.
+    fn expect_same_table(&self, base: &Base) -> Result<(), CatalogError> {
+        let table_id = &base.snapshot.table_id;
+        let what = match self.opened.get() {
+            Some(opened) if opened == table_id => return Ok(()),
+            Some(_) => "replaced",
+            None => "created",
+        };
         Err(CatalogError::Conflict {
             message: format!(
-                "`{}` was created by another writer at the same time",
+                "`{}` was {what} by another writer at the same time",
                 self.table()
             ),
             source: None,
@@ -429,18 +400,10 @@ impl Gate {
                 e,
             )
         };
-        let state = match cached.take() {
-            Some(mut base) if base.state.version() < wanted => {
-                base.state
-                    .update(log_store.as_ref(), Some(wanted))
-                    .await
-                    .map_err(failed)?;
-                base.state
-            }
-            _ => DeltaTableState::try_new(log_store.as_ref(), Some(wanted))
-                .await
-                .map_err(failed)?,
-        };
+        // Not on from an older version: that would not see that the table is another one by now.
+        let state = DeltaTableState::try_new(log_store.as_ref(), Some(wanted))
+            .await
+            .map_err(failed)?;
         let snapshot = TableSnapshot::from_state(self.name.clone(), &self.location, &state)?;
         let base = Base {
             state,
@@ -456,14 +419,18 @@ impl Gate {
         &self,
         log_store: &LogStoreRef,
         adds: &[Add],
-        base_paths: &HashSet<String>,
+        base: Option<&Base>,
     ) {
+        let base_paths: HashSet<&str> = base
+            .iter()
+            .flat_map(|base| base.snapshot.files.iter().map(|file| file.path.as_str()))
+            .collect();
         let store = log_store.object_store(None);
         for add in adds {
             let Ok(path) = Path::parse(&add.path) else {
                 continue;
             };
-            if base_paths.contains(&add.path) {
+            if base_paths.contains(add.path.as_str()) {
                 continue;
             }
             if let Err(error) = store.delete(&path).await {
@@ -471,6 +438,31 @@ impl Gate {
             }
         }
     }
+}
+
+/// The base's files without those the commit removes, with those it adds. A commit that does neither keeps the very list
+/// of the base, which tells readers that its files are the published ones.
+fn candidate_files(commit: &Commit, base: Option<&Base>) -> Arc<[DataFile]> {
+    if let Some(base) = base
+        && commit.adds.is_empty()
+        && commit.removes.is_empty()
+    {
+        return Arc::clone(&base.snapshot.files);
+    }
+    let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect();
+    let gone: HashSet<&str> = commit
+        .removes
+        .iter()
+        .map(|remove| remove.path.as_str())
+        .chain(added.iter().map(|file| file.path.as_str()))
+        .collect();
+    let kept: Vec<DataFile> = base
+        .iter()
+        .flat_map(|base| base.snapshot.files.iter())
+        .filter(|file| !gone.contains(file.path.as_str()))
+        .cloned()
+        .collect();
+    kept.into_iter().chain(added).collect()
 }
 
 fn changes_schema(base: Option<&Base>, metadata: Option<&TableMetadata>) -> bool {

@@ -66,21 +66,23 @@ impl GatedLogStore {
                 Ok(())
             }
             Ok(false) => Err(error),
-            Err(unreadable) => match error {
-                TransactionError::VersionAlreadyExists(_) => Err(error),
-                _ => Err(self.stop(CatalogError::Failed {
-                    message: format!(
-                        "the commit of version {version} of `{}` may or may not have been written: {error}",
-                        self.gate.table()
-                    ),
-                    source: Box::new(unreadable),
-                })),
-            },
+            // To take it for lost would write it twice, when it was not.
+            Err(unreadable) => Err(self.stop(CatalogError::Failed {
+                message: format!(
+                    "the commit of version {version} of `{}` may or may not have been written: {error}",
+                    self.gate.table()
+                ),
+                source: Box::new(unreadable),
+            })),
         }
     }
 
     async fn is_ours(&self, version: Version, operation: Uuid) -> Result<bool, DeltaTableError> {
-        let Some(bytes) = self.inner.read_commit_entry(version).await? else {
+        let read = match self.inner.read_commit_entry(version).await {
+            Err(_) => self.inner.read_commit_entry(version).await?,
+            Ok(read) => read,
+        };
+        let Some(bytes) = read else {
             return Ok(false);
         };
         let Ok(commit) = Commit::parse(&bytes) else {

@@ -62,6 +62,9 @@ impl Judge for FakeJudge {
         if let Some(hook) = hook {
             hook.await;
         }
+        if candidate.rules.text.as_ref() == "unreadable" {
+            return Err(JudgeError("no such check".to_owned()));
+        }
         let session = SessionContext::new();
         let scan = candidate
             .candidate
@@ -231,6 +234,14 @@ fn plan(rows: &[(i64, &str)]) -> LogicalPlan {
         .into_unoptimized_plan()
 }
 
+async fn sql(sql: &str) -> LogicalPlan {
+    SessionContext::new()
+        .sql(sql)
+        .await
+        .unwrap()
+        .into_unoptimized_plan()
+}
+
 fn rules(text: &str) -> RulesText {
     use sha2::Digest;
     let sha256 = sha2::Sha256::digest(text.as_bytes())
@@ -308,6 +319,23 @@ async fn refused_commit_leaves_version_rows_and_files() {
             "{mode:?} left a file behind or took one away"
         );
     }
+}
+
+#[tokio::test]
+async fn commit_that_cannot_be_judged_is_refused_and_leaves_no_files() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let files = fixture.parquet_files();
+    let refused = fixture
+        .write(&[(3, "three")], WriteMode::Append, attach("unreadable"))
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, CatalogError::Refused(_)), "{refused:?}");
+    assert_eq!(
+        refused.to_string(),
+        "commit refused: version 1 of `silver.things` could not be judged: no such check"
+    );
+    assert_eq!(fixture.parquet_files(), files);
 }
 
 #[tokio::test]
@@ -667,6 +695,48 @@ async fn damaged_rules_let_nothing_pass() {
 }
 
 #[tokio::test]
+async fn damaged_rules_are_repaired_by_the_same_rules_and_do_not_stop_upkeep() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    fixture
+        .write(&[(3, "three")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    let file = fixture.folder.path().join(format!(
+        "warehouse/silver/things/_lakegate/rules/{}.yaml",
+        rules("v1").sha256
+    ));
+    let damages: [fn(&std::path::Path); 2] = [
+        |file| std::fs::write(file, "v0").unwrap(),
+        |file| std::fs::remove_file(file).unwrap(),
+    ];
+    for damage in damages {
+        damage(&file);
+        fixture
+            .catalog
+            .optimize(&fixture.session, &name(), &[], None)
+            .await
+            .unwrap();
+        let applied = fixture
+            .catalog
+            .apply_rules(&name(), rules("v1"))
+            .await
+            .unwrap();
+        assert_eq!(applied.outcome, WriteOutcome::AlreadyDone);
+        fixture
+            .write(&[(4, "four")], WriteMode::Append, WriteContext::default())
+            .await
+            .unwrap();
+        damage(&file);
+        fixture
+            .write(&[(5, "five")], WriteMode::Append, attach("v1"))
+            .await
+            .unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "v1");
+    }
+}
+
+#[tokio::test]
 async fn without_a_judge_a_table_with_rules_takes_no_rows() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
@@ -852,6 +922,76 @@ async fn two_creations_at_once_make_one_table() {
     );
 }
 
+#[tokio::test]
+async fn table_that_is_replaced_under_a_write_is_not_given_rows_of_the_old_one() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let other = open(&fixture.folder, &fixture.judge).await;
+    let before = fixture.asked().len();
+    *fixture.judge.before.lock().unwrap() = Some(Box::new(move |asked| {
+        let other = other.clone();
+        async move {
+            if asked != before + 1 {
+                return;
+            }
+            other.drop_table(&name(), true).await.unwrap();
+            for _ in 0..3 {
+                let write = Write {
+                    table: name(),
+                    mode: WriteMode::Append,
+                    source: sql("SELECT CAST(7 AS bigint) AS other").await,
+                    options: WriteOptions::default(),
+                    context: WriteContext::default(),
+                };
+                other.write(&SessionContext::new(), write).await.unwrap();
+            }
+        }
+        .boxed()
+    }));
+    let error = fixture
+        .write(&[(3, "three")], WriteMode::Append, attach("v2"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CatalogError::Invalid { .. }), "{error:?}");
+    let snapshot = fixture.catalog.snapshot(&name(), At::Latest).await.unwrap();
+    assert_eq!((snapshot.version, snapshot.row_count()), (2, Some(3)));
+    assert_eq!(snapshot.rules_sha256(), None);
+}
+
+#[tokio::test]
+async fn refused_first_version_leaves_the_rules_of_a_table_that_came_to_be_meanwhile() {
+    let fixture = Fixture::new().await;
+    let other = open(&fixture.folder, &fixture.judge).await;
+    *fixture.judge.before.lock().unwrap() = Some(Box::new(move |asked| {
+        let other = other.clone();
+        async move {
+            if asked == 1 {
+                let write = Write {
+                    table: name(),
+                    mode: WriteMode::Append,
+                    source: plan(&[(10, "winner")]),
+                    options: WriteOptions::default(),
+                    context: attach("v1"),
+                };
+                other.write(&SessionContext::new(), write).await.unwrap();
+            }
+        }
+        .boxed()
+    }));
+    let refused = fixture
+        .write(&[(1, "bad")], WriteMode::Append, attach("v1"))
+        .await;
+    assert!(
+        matches!(refused, Err(CatalogError::Refused(_))),
+        "{refused:?}"
+    );
+    fixture
+        .write(&[(11, "later")], WriteMode::Append, WriteContext::default())
+        .await
+        .unwrap();
+    assert_eq!(fixture.rows().await.len(), 2);
+}
+
 /// Writes the commit, and then reports what a store reports whose answer was lost.
 #[derive(Debug)]
 struct LyingLogStore {
@@ -937,6 +1077,7 @@ async fn commit_that_the_store_denies_is_not_made_twice() {
         let mut table =
             deltalake::DeltaTable::new(Arc::new(GatedLogStore::new(Arc::new(lying), gate.clone())));
         table.load().await.unwrap();
+        gate.opened(table.snapshot().unwrap().metadata().id());
         let written = table
             .write(Vec::new())
             .with_input_plan(plan(&[(3, "three")]))

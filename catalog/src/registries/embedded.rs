@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use tracing::warn;
 use url::Url;
 
 use crate::live_state::LiveState;
-use crate::registry::{Registry, TableEntry, other_location};
+use crate::registry::{Registry, TableEntry, other_location, other_name};
 use crate::{CatalogError, TableName};
 
 /// Names of tables in the catalog's SQLite file.
@@ -30,7 +31,15 @@ impl EmbeddedRegistry {
         .fetch_all(self.state.pool())
         .await
         .map_err(|error| self.state.failed("list the tables of", error))?;
-        rows.iter().map(|row| self.entry(row)).collect()
+        // One entry that cannot be read does not take the other tables away.
+        let readable = rows.iter().filter_map(|row| match self.entry(row) {
+            Ok(entry) => Some(entry),
+            Err(error) => {
+                warn!(%error, "an entry of the catalog is passed over");
+                None
+            }
+        });
+        Ok(readable.collect())
     }
 
     async fn get_entry(&self, name: &TableName) -> Result<Option<TableEntry>, CatalogError> {
@@ -65,6 +74,15 @@ impl EmbeddedRegistry {
                 return Ok(());
             }
             return Err(other_location(entry, &location, &format));
+        }
+        let other = sqlx::query("SELECT schema_name, table_name FROM tables WHERE location = ?1")
+            .bind(entry.location.as_str())
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(failed)?;
+        if let Some(other) = other {
+            let part = |index: usize| other.try_get::<String, _>(index).map_err(failed);
+            return Err(other_name(entry, &format!("{}.{}", part(0)?, part(1)?)));
         }
         sqlx::query(
             "INSERT INTO tables (schema_name, table_name, location, format, registered_at) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -148,5 +166,29 @@ mod tests {
         let registry = EmbeddedRegistry::new(LiveState::open(&path).await.unwrap());
         let again = EmbeddedRegistry::new(LiveState::open(&path).await.unwrap());
         conformance::run(Arc::new(registry), Arc::new(again)).await;
+    }
+
+    #[tokio::test]
+    async fn an_entry_that_cannot_be_read_does_not_hide_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = LiveState::open(&folder.path().join("catalog.db"))
+            .await
+            .unwrap();
+        let long = "x".repeat(200);
+        for (name, location) in [
+            ("good", "file:///w/good/"),
+            ("odd", "no place"),
+            (&long, "file:///w/x/"),
+        ] {
+            sqlx::query("INSERT INTO tables VALUES ('s', ?1, ?2, 'delta', '2025-11-20T12:00:00Z')")
+                .bind(name)
+                .bind(location)
+                .execute(state.pool())
+                .await
+                .unwrap();
+        }
+        let entries = EmbeddedRegistry::new(state).list().await.unwrap();
+        let names: Vec<String> = entries.iter().map(|e| e.name.to_string()).collect();
+        assert_eq!(names, ["s.good"]);
     }
 }

@@ -73,6 +73,49 @@ async fn rows_that_do_not_fit_are_refused_when_they_are_appended() {
 }
 
 #[tokio::test]
+async fn a_row_that_does_not_fit_does_not_hold_up_the_others() {
+    let fixture = Fixture::new().await;
+    let system = SystemTables::new(Arc::clone(&fixture.catalog), DAY);
+    system
+        .append(SystemTable::Runs, vec![run(1), run(2)])
+        .await
+        .unwrap();
+    for row in [r#"{"stages": "many"}"#, "no json"] {
+        sqlx::query("INSERT INTO live_rows (table_name, row) VALUES ('runs', ?1)")
+            .bind(row)
+            .execute(fixture.catalog.live().pool())
+            .await
+            .unwrap();
+    }
+    system.flush(&session()).await.unwrap();
+    assert_eq!(fixture.snapshot("lakegate.runs").await.row_count(), Some(2));
+    system.flush(&session()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_written_does_not_hold_up_the_others() {
+    let fixture = Fixture::new().await;
+    let system = SystemTables::new(Arc::clone(&fixture.catalog), DAY);
+    let folder = fixture.folder.path().join("warehouse/lakegate/runs");
+    std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
+    std::fs::write(&folder, "a file in the place of the folder").unwrap();
+    for table in SystemTable::ALL {
+        system
+            .append(table, vec![json!({"run": "r"})])
+            .await
+            .unwrap();
+    }
+    system.flush(&session()).await.unwrap_err();
+    assert_eq!(
+        fixture.snapshot("lakegate.stages").await.row_count(),
+        Some(1)
+    );
+    std::fs::remove_file(&folder).unwrap();
+    system.flush(&session()).await.unwrap();
+    assert_eq!(fixture.snapshot("lakegate.runs").await.row_count(), Some(1));
+}
+
+#[tokio::test]
 async fn a_flush_that_died_after_its_commit_is_not_repeated() {
     let fixture = Fixture::new().await;
     let system = SystemTables::new(Arc::clone(&fixture.catalog), DAY);

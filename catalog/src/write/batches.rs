@@ -5,7 +5,7 @@ use deltalake::kernel::Transaction;
 use serde_json::Value;
 
 use super::{Batch, WriteMode};
-use crate::gate::BATCH_PREFIX;
+use crate::gate::{BATCH_PREFIX, RESTORE_ID};
 use crate::table::GatedTable;
 use crate::{Catalog, CatalogError, CommitRecord, history};
 
@@ -14,6 +14,8 @@ use crate::{Catalog, CatalogError, CommitRecord, history};
 struct Known {
     newest: Option<i64>,
     this: Option<i64>,
+    /// The newest restore.
+    restored: Option<i64>,
 }
 
 impl Catalog {
@@ -38,9 +40,13 @@ impl Catalog {
         if replaces && known.this != known.newest {
             return Ok(None);
         }
-        let since = usize::try_from(table.version().saturating_sub(version)).unwrap_or_default();
-        let later = history::commits(table.entry(), Some(since)).await?;
-        Ok(is_live(version, &later).then_some(version))
+        let is_live =
+            match history::commits_between(table.entry(), version, table.version()).await? {
+                Some(later) => is_live(version, &later),
+                // The log was cleaned up. To write an old batch again would double its rows, unless a restore took it out.
+                None => known.restored.is_none_or(|restored| restored < version),
+            };
+        Ok(is_live.then_some(version))
     }
 }
 
@@ -68,6 +74,10 @@ async fn read(table: &DeltaTable, batch: &Batch) -> Result<Known, CatalogError> 
             .map_err(failed)?,
         this: state
             .transaction_version(log_store.as_ref(), batch_id(batch))
+            .await
+            .map_err(failed)?,
+        restored: state
+            .transaction_version(log_store.as_ref(), RESTORE_ID.to_owned())
             .await
             .map_err(failed)?,
     })

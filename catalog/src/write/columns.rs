@@ -46,13 +46,33 @@ pub(super) fn check_partitions(
     schema: &DFSchema,
     partition_by: &[String],
 ) -> Result<(), CatalogError> {
-    for column in partition_by {
-        if schema.field_with_unqualified_name(column).is_err() {
+    for (index, column) in partition_by.iter().enumerate() {
+        let Ok(field) = schema.field_with_unqualified_name(column) else {
             return Err(CatalogError::invalid(
                 format!(
                     "`{table}` cannot be partitioned by `{column}`: the source has no such column"
                 ),
                 Some(format!("its columns are {}", names(schema))),
+            ));
+        };
+        if partition_by
+            .iter()
+            .take(index)
+            .any(|before| before == column)
+        {
+            return Err(CatalogError::invalid(
+                format!("`{table}` cannot be partitioned by `{column}` twice"),
+                Some("name each column once in `partition_by`".to_owned()),
+            ));
+        }
+        if field.data_type().is_binary() {
+            return Err(CatalogError::invalid(
+                format!(
+                    "`{table}` cannot be partitioned by `{column}`: it is binary, which a folder's name cannot hold"
+                ),
+                Some(format!(
+                    "partition by a text made of it: `encode({column}, 'hex')`"
+                )),
             ));
         }
     }

@@ -2,41 +2,106 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, TableReference};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
 use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::merge::{DeleteBuilder, InsertBuilder, UpdateBuilder};
 use deltalake::{DeltaResult, DeltaTable};
 
 use super::run::{delta_session, writer_properties};
-use super::{
-    MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write, WriteMode,
-};
-use crate::CatalogError;
+use super::{MatchedAction, MatchedClause, MergeSpec, SchemaEvolution, Write, WriteMode};
+use crate::{CatalogError, TableName};
 
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
+
+/// A merge whose texts are planned: names mean what they mean in every SQL of Lakegate, and not what delta-rs makes of
+/// them, which tells names apart by case.
+#[derive(Debug)]
+pub(super) struct PlannedMerge {
+    on: Expr,
+    matched: Vec<(MatchedAction, Planned)>,
+    not_matched: Vec<Planned>,
+    not_matched_by_source: Vec<(MatchedAction, Planned)>,
+}
+
+#[derive(Debug)]
+struct Planned {
+    when: Option<Expr>,
+    set: Vec<(String, Expr)>,
+}
+
+/// Plans the texts of a merge into a table that exists.
+pub(super) fn planned(
+    session: &SessionContext,
+    table: &TableName,
+    columns: &SchemaRef,
+    source: &LogicalPlan,
+    spec: &MergeSpec,
+) -> Result<PlannedMerge, CatalogError> {
+    let unplanned = |error: DataFusionError| {
+        CatalogError::invalid(
+            format!("a condition of the merge into `{table}` cannot be planned: {error}"),
+            "write it over `source` and `target`, as in a WHERE clause".to_owned(),
+        )
+    };
+    let offered: Vec<String> = names(source.schema());
+    let qualified = |qualifier: &str, schema: &Schema| {
+        DFSchema::try_from_qualified_schema(qualifier, schema).map_err(unplanned)
+    };
+    let both = qualified(SOURCE, source.schema().as_arrow())?
+        .join(&qualified(TARGET, columns)?)
+        .map_err(unplanned)?;
+    let state = session.state();
+    let expression = |sql: &str| state.create_logical_expr(sql, &both).map_err(unplanned);
+    let clause = |when: Option<&String>, set: &[(String, String)]| {
+        Ok::<_, CatalogError>(Planned {
+            when: when.map(|sql| expression(sql)).transpose()?,
+            set: set
+                .iter()
+                .map(|(name, sql)| Ok((name.clone(), expression(sql)?)))
+                .collect::<Result<_, CatalogError>>()?,
+        })
+    };
+    let matched = |clauses: &[MatchedClause]| {
+        let planned = clauses.iter().map(|matched| {
+            let set = match &matched.action {
+                MatchedAction::UpdateAll => all(&offered),
+                MatchedAction::Update(set) => set.clone(),
+                MatchedAction::Delete => Vec::new(),
+            };
+            let planned = clause(matched.when.as_ref(), &set)?;
+            Ok((matched.action.clone(), planned))
+        });
+        planned.collect::<Result<Vec<_>, CatalogError>>()
+    };
+    let not_matched = spec.not_matched.iter().map(|inserted| {
+        let set = inserted.insert.clone().unwrap_or_else(|| all(&offered));
+        clause(inserted.when.as_ref(), &set)
+    });
+    Ok(PlannedMerge {
+        on: expression(&spec.on)?,
+        matched: matched(&spec.matched)?,
+        not_matched: not_matched.collect::<Result<_, _>>()?,
+        not_matched_by_source: matched(&spec.not_matched_by_source)?,
+    })
+}
 
 /// Runs a merge against a table that exists.
 pub(super) async fn merge(
     session: &SessionContext,
     table: &DeltaTable,
     write: &Write,
-    spec: &MergeSpec,
+    merge: PlannedMerge,
     source: LogicalPlan,
     properties: CommitProperties,
 ) -> DeltaResult<DeltaTable> {
-    let columns: Vec<String> = source
-        .schema()
-        .fields()
-        .iter()
-        .map(|f| f.name().clone())
-        .collect();
     let state = delta_session(session);
     let mut builder = table
         .clone()
-        .merge(DataFrame::new(state.clone(), source), spec.on.as_str())
+        .merge(DataFrame::new(state.clone(), source), merge.on)
         .with_source_alias(SOURCE)
         .with_target_alias(TARGET)
         .with_session_state(Arc::new(state))
@@ -44,30 +109,24 @@ pub(super) async fn merge(
         .with_commit_properties(properties)
         .with_merge_schema(write.options.schema_evolution == SchemaEvolution::AddColumns)
         .with_streaming(true);
-    for clause in &spec.matched {
-        builder = match &clause.action {
+    for (action, clause) in merge.matched {
+        builder = match action {
             MatchedAction::Delete => builder.when_matched_delete(|d| delete(d, clause))?,
-            MatchedAction::UpdateAll => {
-                builder.when_matched_update(|u| update(u, clause, &all(&columns)))?
-            }
-            MatchedAction::Update(set) => {
-                builder.when_matched_update(|u| update(u, clause, set))?
+            MatchedAction::UpdateAll | MatchedAction::Update(_) => {
+                builder.when_matched_update(|u| update(u, clause))?
             }
         };
     }
-    for clause in &spec.not_matched {
-        builder = builder.when_not_matched_insert(|i| insert(i, clause, &columns))?;
+    for clause in merge.not_matched {
+        builder = builder.when_not_matched_insert(|i| insert(i, clause))?;
     }
-    for clause in &spec.not_matched_by_source {
-        builder = match &clause.action {
+    for (action, clause) in merge.not_matched_by_source {
+        builder = match action {
             MatchedAction::Delete => {
                 builder.when_not_matched_by_source_delete(|d| delete(d, clause))?
             }
-            MatchedAction::Update(set) => {
-                builder.when_not_matched_by_source_update(|u| update(u, clause, set))?
-            }
-            MatchedAction::UpdateAll => {
-                builder.when_not_matched_by_source_update(|u| update(u, clause, &all(&columns)))?
+            MatchedAction::UpdateAll | MatchedAction::Update(_) => {
+                builder.when_not_matched_by_source_update(|u| update(u, clause))?
             }
         };
     }
@@ -186,36 +245,38 @@ fn all(columns: &[String]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn update(
-    builder: UpdateBuilder,
-    clause: &MatchedClause,
-    set: &[(String, String)],
-) -> UpdateBuilder {
-    let builder = match &clause.when {
-        Some(when) => builder.predicate(when.as_str()),
+fn update(builder: UpdateBuilder, clause: Planned) -> UpdateBuilder {
+    let builder = match clause.when {
+        Some(when) => builder.predicate(when),
         None => builder,
     };
-    set.iter().fold(builder, |b, (name, sql)| {
-        b.update(target_column(name), sql.as_str())
+    let set = clause.set.into_iter();
+    set.fold(builder, |b, (name, value)| {
+        b.update(target_column(&name), value)
     })
 }
 
-fn delete(builder: DeleteBuilder, clause: &MatchedClause) -> DeleteBuilder {
-    match &clause.when {
-        Some(when) => builder.predicate(when.as_str()),
+fn delete(builder: DeleteBuilder, clause: Planned) -> DeleteBuilder {
+    match clause.when {
+        Some(when) => builder.predicate(when),
         None => builder,
     }
 }
 
-fn insert(builder: InsertBuilder, clause: &NotMatchedClause, columns: &[String]) -> InsertBuilder {
-    let builder = match &clause.when {
-        Some(when) => builder.predicate(when.as_str()),
+fn insert(builder: InsertBuilder, clause: Planned) -> InsertBuilder {
+    let builder = match clause.when {
+        Some(when) => builder.predicate(when),
         None => builder,
     };
-    let set = clause.insert.clone().unwrap_or_else(|| all(columns));
-    set.iter().fold(builder, |b, (name, sql)| {
-        b.set(target_column(name), sql.as_str())
+    let set = clause.set.into_iter();
+    set.fold(builder, |b, (name, value)| {
+        b.set(target_column(&name), value)
     })
+}
+
+fn names(schema: &DFSchema) -> Vec<String> {
+    let fields = schema.fields().iter();
+    fields.map(|field| field.name().clone()).collect()
 }
 
 fn target_column(name: &str) -> Column {

@@ -4,9 +4,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
@@ -42,6 +43,16 @@ impl Catalog {
     /// [`CatalogError::Refused`] when the gate refuses, and the table is as it was; [`CatalogError::Invalid`] when source
     /// and table do not fit; [`CatalogError::Conflict`] when other writers were faster every time.
     pub async fn write(
+        &self,
+        session: &SessionContext,
+        write: Write,
+    ) -> Result<Written, CatalogError> {
+        write.table.refuse_system("written")?;
+        self.write_any(session, write).await
+    }
+
+    /// [`Catalog::write`], to tables of the system too.
+    pub(crate) async fn write_any(
         &self,
         session: &SessionContext,
         write: Write,
@@ -122,6 +133,8 @@ impl Catalog {
                 .await
             }
             WriteMode::Merge(spec) => {
+                let columns = table.columns()?.schema;
+                let spec = super::merge::planned(session, &write.table, &columns, &source, spec)?;
                 super::merge::merge(session, &table.table, write, spec, source, properties).await
             }
             WriteMode::Append => {
@@ -150,7 +163,15 @@ impl Catalog {
             }
             WriteMode::ReplaceWhere(predicate) => {
                 refuse_rows_outside(session, write, predicate).await?;
-                let predicate = table.exists.then_some(predicate.as_str());
+                let predicate = match table.exists {
+                    true => {
+                        let columns = table.columns()?.schema.as_ref().clone();
+                        let columns = DFSchema::try_from(columns)
+                            .map_err(|error| no_condition(write, &error))?;
+                        Some(condition(session, write, predicate, &columns)?)
+                    }
+                    false => None,
+                };
                 self.rewrite(
                     session,
                     &table,
@@ -235,7 +256,7 @@ impl Catalog {
         write: &Write,
         source: LogicalPlan,
         save_mode: SaveMode,
-        replace_where: Option<&str>,
+        replace_where: Option<Expr>,
         properties: CommitProperties,
     ) -> Result<DeltaTable, deltalake::DeltaTableError> {
         let mut builder = table
@@ -290,7 +311,7 @@ impl Catalog {
             table: table.name.clone(),
             version: snapshot.version,
             outcome,
-            rows: snapshot.row_count().unwrap_or_default(),
+            rows: snapshot.row_count(),
             files: snapshot.files.len(),
             verdict: record.stamp.clone(),
             report: record.ruling.as_ref().map(|ruling| ruling.report.clone()),
@@ -318,7 +339,8 @@ impl Catalog {
                     return Err(table.failed(error));
                 };
                 warn!(table = %table.name, version, %error, "the commit stands, though something after it failed");
-                table.reload().await?;
+                // The newest version may be another writer's.
+                table.load(version).await?;
                 Ok(table)
             }
         }
@@ -350,18 +372,7 @@ async fn refuse_rows_outside(
             error,
         )
     };
-    let condition = session
-        .state()
-        .create_logical_expr(predicate, write.source.schema())
-        .map_err(|error| {
-            CatalogError::invalid(
-                format!(
-                    "`replace_where` of `{}` is not a condition: {error}",
-                    write.table
-                ),
-                Some("write it as in a WHERE clause, over columns of the view".to_owned()),
-            )
-        })?;
+    let condition = condition(session, write, predicate, write.source.schema())?;
     let outside = DataFrame::new(session.state(), write.source.clone())
         .filter(condition.is_not_true())
         .map_err(failed)?
@@ -378,6 +389,29 @@ async fn refuse_rows_outside(
         ),
         Some("filter them in the SQL, or widen the condition".to_owned()),
     ))
+}
+
+/// Plans a condition, so that its names mean the same at every write; delta-rs would tell them apart by case.
+fn condition(
+    session: &SessionContext,
+    write: &Write,
+    predicate: &str,
+    columns: &DFSchema,
+) -> Result<Expr, CatalogError> {
+    session
+        .state()
+        .create_logical_expr(predicate, columns)
+        .map_err(|error| no_condition(write, &error))
+}
+
+fn no_condition(write: &Write, error: &DataFusionError) -> CatalogError {
+    CatalogError::invalid(
+        format!(
+            "`replace_where` of `{}` is not a condition: {error}",
+            write.table
+        ),
+        Some("write it as in a WHERE clause, over columns of the view".to_owned()),
+    )
 }
 
 /// How data files are written.

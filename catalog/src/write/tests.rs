@@ -361,6 +361,18 @@ async fn values_that_delta_would_change_are_refused_by_column() {
             "SELECT arrow_cast(1, 'Timestamp(Nanosecond, None)') AS id, 'a' AS s",
             "column `id` of the rows for `silver.things` holds a time that is finer",
         ),
+        (
+            "SELECT [arrow_cast(1, 'Timestamp(Nanosecond, None)')] AS id, 'a' AS s",
+            "column `id` of the rows for `silver.things` holds a time that is finer",
+        ),
+        (
+            "SELECT named_struct('a', [arrow_cast(9223372036854775813, 'UInt64')]) AS id, 'a' AS s",
+            "column `id` of the rows for `silver.things` holds 9223372036854775813",
+        ),
+        (
+            "SELECT arrow_cast(arrow_cast(1, 'Timestamp(Millisecond, None)'), 'Date64') AS id, 'a' AS s",
+            "column `id` of the rows for `silver.things` holds a date with a time of day",
+        ),
     ] {
         let error = table.append(sql).await.unwrap_err();
         assert!(
@@ -368,6 +380,20 @@ async fn values_that_delta_would_change_are_refused_by_column() {
             "{sql}: {error:?}"
         );
         assert!(error.to_string().contains(message), "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn partition_columns_that_cannot_be_are_refused_by_name() {
+    let mut table = Table::new().await;
+    for (columns, message) in [
+        (vec!["s", "s"], "cannot be partitioned by `s` twice"),
+        (vec!["b"], "cannot be partitioned by `b`: it is binary"),
+    ] {
+        table.options.partition_by = columns.into_iter().map(str::to_owned).collect();
+        let sql = "SELECT 1 AS id, 'a' AS s, arrow_cast('a', 'Binary') AS b";
+        let error = table.append(sql).await.unwrap_err();
+        assert!(error.to_string().contains(message), "{error}");
     }
 }
 
@@ -388,6 +414,41 @@ async fn types_that_delta_lacks_are_refused_by_column() {
         assert!(error.to_string().contains(message), "{sql}: {error}");
     }
     assert!(table.catalog.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn conditions_fold_names_at_every_write_as_sql_does() {
+    let table = Table::new().await;
+    let merge = || {
+        on_id(
+            vec![MatchedClause {
+                when: Some("SOURCE.N > Target.n".into()),
+                action: MatchedAction::UpdateAll,
+            }],
+            vec![NotMatchedClause {
+                when: Some("source.N > 0".into()),
+                insert: None,
+            }],
+        )
+    };
+    for rows in ["SELECT 1 AS id, 1 AS n", "SELECT 1 AS id, 2 AS n"] {
+        table.write(merge(), rows).await.unwrap();
+    }
+    let replace = WriteMode::ReplaceWhere("N = 2".into());
+    table
+        .write(replace, "SELECT 5 AS id, 2 AS n")
+        .await
+        .unwrap();
+    let rows = table.rows("SELECT id, n FROM t").await;
+    assert_eq!(rows, "5 2");
+    let error = table
+        .write(
+            WriteMode::ReplaceWhere("x = 1".into()),
+            "SELECT 1 AS id, 2 AS n",
+        )
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CatalogError::Invalid { .. }), "{error:?}");
 }
 
 #[tokio::test]

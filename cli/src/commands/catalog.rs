@@ -47,7 +47,7 @@ struct Register {
     location: String,
 }
 
-/// Forget a table; its files stay unless `--purge` is given
+/// Forget a table; its files stay unless `--purge` is given, and a publish in the same folder goes on from them
 #[derive(Debug, Args)]
 struct Drop {
     /// The table
@@ -133,15 +133,16 @@ impl Drop {
                 .output
                 .json(&json!({ "dropped": self.table, "purged": self.purge }))?;
         } else {
-            let files = if self.purge {
-                "deleted"
-            } else {
-                "as they were"
-            };
-            context.output.text(&format!(
-                "{} is forgotten, its files are {files}",
-                self.table
-            ));
+            context.output.text(&match self.purge {
+                true => format!("{} is forgotten, its files are deleted", self.table),
+                false => format!("{} is forgotten, its files are as they were", self.table),
+            });
+            if !self.purge {
+                context.output.note(&format!(
+                    "a table that is published in the same folder as {} takes up its rows and versions again",
+                    self.table
+                ));
+            }
         }
         Ok(DONE)
     }

@@ -53,3 +53,33 @@ async fn merge_says_the_rows_that_it_read_and_those_of_the_table() {
     let stage = report.stage("publish_cities").unwrap();
     assert_eq!((stage.rows, stage.table_rows), (Some(2), Some(3)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_reads_the_candidate_under_the_name_in_the_rules_whatever_the_writer_calls_it() {
+    let project = project("mode: append").await;
+    project.run().await;
+    let rules = "version: 1\ntable: silver.cities\ntable_checks:\n  - sql: { name: few, expect: no_rows, \
+                 query: SELECT 1 FROM silver.cities HAVING count(*) > 3 }\n";
+    project.write("checks/c.yaml", rules);
+    let suite = lakegate_rules::Suite::parse("checks/c.yaml", rules).unwrap();
+    let catalog = &project.lakegate.catalog;
+    let (old, new) = (
+        "silver.cities".parse().unwrap(),
+        "other.alias".parse().unwrap(),
+    );
+    catalog
+        .apply_rules(&old, crate::publish::rules_text(&suite))
+        .await
+        .unwrap();
+    // The rules know the table by its first name, which means another table by now.
+    let location = catalog.entry(&old).await.unwrap().location;
+    catalog.drop_table(&old, false).await.unwrap();
+    catalog.register(&new, &location).await.unwrap();
+    let text = std::fs::read_to_string(project.root().join("pipelines/p.yaml")).unwrap();
+    project.write(
+        "pipelines/p.yaml",
+        &text.replace("silver.cities", "other.alias"),
+    );
+    let report = project.run_with("input", "data/b.csv").await;
+    expect(&report, "publish_cities", Outcome::Refused);
+}

@@ -150,11 +150,13 @@ impl Restore {
                 "verdict": written.verdict,
             }))?;
         } else {
+            let rows = written
+                .rows
+                .map(|rows| format!(", {} rows", thousands(rows)))
+                .unwrap_or_default();
             context.output.text(&format!(
-                "{} is at version {}, {} rows",
-                written.table,
-                written.version,
-                thousands(written.rows)
+                "{} is at version {}{rows}",
+                written.table, written.version
             ));
         }
         Ok(DONE)
