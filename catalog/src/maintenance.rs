@@ -181,10 +181,7 @@ impl Catalog {
                 Ok(Vacuumed { dry_run, files })
             }
             Err(error) => {
-                let doing = format!(
-                    "vacuum, which was to delete {} files",
-                    found.files_deleted.len()
-                );
+                let doing = format!("the deletion of {} files", found.files_deleted.len());
                 Err(self.stopped_half_way(table, &doing, error).await)
             }
         }
@@ -205,10 +202,7 @@ impl Catalog {
             };
         }
         CatalogError::failed(
-            format!(
-                "`{}` was only done in part ({doing}); run it again",
-                table.name
-            ),
+            format!("{doing} of `{}` stopped half way; run it again", table.name),
             error,
         )
     }
@@ -259,7 +253,11 @@ impl Catalog {
         }
         let (written, metrics) = match builder.await {
             Ok(done) => done,
-            Err(error) => return Err(self.stopped_half_way(table, "optimize", error).await),
+            Err(error) => {
+                return Err(self
+                    .stopped_half_way(table, "the rewriting of files", error)
+                    .await);
+            }
         };
         let table = self.conclude(table, Ok(written)).await?;
         let snapshot = self.adopt(&table).await?;

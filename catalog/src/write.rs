@@ -95,7 +95,8 @@ pub struct WriteOptions {
     pub partition_by: Vec<String>,
     /// What to do when the source has columns that the table lacks.
     pub schema_evolution: SchemaEvolution,
-    /// Size to aim at for data files, in bytes; delta's own default when absent.
+    /// Size to aim at for data files, in bytes; delta's own default when absent. A merge keeps it as a property of the
+    /// table, which holds from the next merge on.
     pub target_file_bytes: Option<u64>,
 }
 

@@ -43,6 +43,8 @@ pub(crate) struct Gate {
     clock: fn() -> DateTime<Utc>,
     /// Delta's id of the table as the writer opened it; none when there was no table.
     opened: OnceLock<String>,
+    /// A table property that the commit sets.
+    property: OnceLock<(&'static str, String)>,
     base: tokio::sync::Mutex<Option<Base>>,
     record: Mutex<Record>,
 }
@@ -90,6 +92,7 @@ impl Gate {
             trust,
             clock,
             opened: OnceLock::new(),
+            property: OnceLock::new(),
             base: tokio::sync::Mutex::default(),
             record: Mutex::default(),
         }
@@ -98,6 +101,11 @@ impl Gate {
     /// Says which table the writer opened. Without it, only the commit that makes the table passes.
     pub(crate) fn opened(&self, table_id: &str) {
         let _first_id_stays = self.opened.set(table_id.to_owned());
+    }
+
+    /// Has the commit set a table property too.
+    pub(crate) fn set_property(&self, key: &'static str, value: String) {
+        let _first_one_stays = self.property.set((key, value));
     }
 
     /// The table, for people.
@@ -139,6 +147,9 @@ impl Gate {
         }
         if let Some(base_metadata) = &base_metadata {
             commit.keep_identity(base_metadata);
+        }
+        if let Some((key, value)) = self.property.get() {
+            commit.set_property(base_metadata.clone(), key, value)?;
         }
         let metadata = commit.metadata()?;
 

@@ -30,6 +30,9 @@ const MAX_ATTEMPTS: u32 = 8;
 /// Rows in one row group, so that a point look-up decodes little.
 const ROWS_PER_ROW_GROUP: usize = 262_144;
 
+/// Table property with the size of files, in bytes. delta-rs' merge knows no other way to be told.
+const TARGET_FILE_SIZE: &str = "delta.targetFileSize";
+
 /// How long the identities of batches are remembered, as Delta writes intervals.
 const BATCH_RETENTION: &str = "interval 52 weeks";
 
@@ -133,7 +136,17 @@ impl Catalog {
                 .await
             }
             WriteMode::Merge(spec) => {
-                let columns = table.columns()?.schema;
+                let existing = table.columns()?;
+                let size = write
+                    .options
+                    .target_file_bytes
+                    .map(|bytes| bytes.to_string());
+                if let Some(size) = size
+                    && existing.properties.get(TARGET_FILE_SIZE) != Some(&size)
+                {
+                    table.gate.set_property(TARGET_FILE_SIZE, size);
+                }
+                let columns = existing.schema;
                 let spec = super::merge::planned(session, &write.table, &columns, &source, spec)?;
                 super::merge::merge(session, &table.table, write, spec, source, properties).await
             }
@@ -269,12 +282,18 @@ impl Catalog {
             .with_writer_properties(writer_properties())
             .with_commit_properties(properties);
         if !table.exists {
+            let mut properties = vec![(
+                "delta.setTransactionRetentionDuration".to_owned(),
+                Some(BATCH_RETENTION.to_owned()),
+            )];
+            if let (WriteMode::Merge(_), Some(bytes)) =
+                (&write.mode, write.options.target_file_bytes)
+            {
+                properties.push((TARGET_FILE_SIZE.to_owned(), Some(bytes.to_string())));
+            }
             builder = builder
                 .with_table_name(write.table.to_string())
-                .with_configuration([(
-                    "delta.setTransactionRetentionDuration".to_owned(),
-                    Some(BATCH_RETENTION.to_owned()),
-                )]);
+                .with_configuration(properties);
             if !write.options.partition_by.is_empty() {
                 builder = builder.with_partition_columns(write.options.partition_by.clone());
             }

@@ -452,6 +452,34 @@ async fn conditions_fold_names_at_every_write_as_sql_does() {
 }
 
 #[tokio::test]
+async fn target_file_size_holds_for_merges() {
+    let mut table = Table::new().await;
+    let merge = || {
+        let insert = NotMatchedClause {
+            when: None,
+            insert: None,
+        };
+        on_id(Vec::new(), vec![insert])
+    };
+    let rows = |from: i64| {
+        format!(
+            "SELECT value AS id, md5(CAST(value AS string)) AS text FROM generate_series({from}, {from} + 99999)"
+        )
+    };
+    table.options.target_file_bytes = Some(1_000_000);
+    let made = table.write(merge(), &rows(0)).await.unwrap();
+    let small = table.write(merge(), &rows(100_000)).await.unwrap();
+    assert!(small.files > made.files + 2, "{small:?}");
+    table.options.target_file_bytes = Some(100_000_000);
+    table.write(merge(), &rows(200_000)).await.unwrap();
+    let snapshot = table.catalog.snapshot(&name(), At::Latest).await.unwrap();
+    assert_eq!(
+        snapshot.properties.get("delta.targetFileSize"),
+        Some(&"100000000".to_owned())
+    );
+}
+
+#[tokio::test]
 async fn writers_at_once_all_succeed() {
     let table = Table::new().await;
     table.append("SELECT 0 AS id, 0 AS n").await.unwrap();

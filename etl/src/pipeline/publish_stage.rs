@@ -49,7 +49,8 @@ pub struct PublishStage {
     pub partition_by_span: Span,
     /// What happens to columns that the table lacks.
     pub schema_evolution: SchemaEvolution,
-    /// Size to aim at for data files, in bytes.
+    /// Size to aim at for data files, in bytes. `merge` and `scd2` keep it with the table, and another size than before
+    /// holds from the next publish on.
     pub target_file_bytes: Option<u64>,
     /// The rules that the publish attaches to the table.
     pub rules: Option<Arc<Suite>>,
