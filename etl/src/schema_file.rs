@@ -19,7 +19,8 @@
 //! Types: `boolean`, `tinyint`, `smallint`, `int`, `bigint`, `float`, `double`, `decimal(p,s)`, `date`,
 //! `timestamp` (a moment; text without an offset is in `time_zone`, UTC by default), `timestamp_ntz` (no zone),
 //! `string`, `binary`. Formats are those of strftime; `iso` (the default), `epoch_seconds` and `epoch_millis` are
-//! names. `from` is the name of the column that is read, when it is another one.
+//! names. A text has to be as the format would write it: `%d` takes two digits, `%-d` one or two, `%Y` four, `%y` two that
+//! mean 1970 to 2069; `%.f` takes a fraction of a second with its point. `from` is the name of the column that is read, when it is another one.
 
 use lakegate_rules::yaml::{self, Entry, Fields, Node, Problems, Span, Value};
 use sha2::{Digest, Sha256};

@@ -32,6 +32,7 @@ mod values;
 
 pub use counts::{BadValue, TypingCounter, TypingCounts};
 pub use errors::ERRORS_COLUMN;
+pub(crate) use times::{iso_day, iso_moment};
 
 /// What happens to a row with a value that does not type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
