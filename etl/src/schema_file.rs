@@ -23,8 +23,8 @@
 //! mean 1970 to 2069; `%.f` takes a fraction of a second with its point. `from` is the name of the column that is read, when it is another one.
 
 use lakegate_rules::yaml::{self, Entry, Fields, Node, Problems, Span, Value};
-use sha2::{Digest, Sha256};
 
+use crate::batch::sha256;
 use crate::extract::word;
 
 mod column_type;
@@ -145,10 +145,9 @@ impl SchemaFile {
             }
             columns.push(column);
         }
-        let digest = Sha256::digest(text);
         problems.into_result(Self {
             file: file.to_owned(),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: sha256(text),
             other_columns: other_columns.unwrap_or_default(),
             columns,
         })

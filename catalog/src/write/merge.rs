@@ -1,5 +1,6 @@
 //! Merges a source into a table.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::{Column, TableReference};
@@ -33,6 +34,19 @@ pub(super) async fn merge(
         .iter()
         .map(|f| f.name().clone())
         .collect();
+    let offered: HashSet<String> = write
+        .source
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().to_lowercase())
+        .collect();
+    // A column that only the table has comes as nulls for the rows that are inserted. Rows that are there keep theirs.
+    let updated: Vec<String> = columns
+        .iter()
+        .filter(|name| offered.contains(&name.to_lowercase()))
+        .cloned()
+        .collect();
     let state = delta_session(session);
     let mut builder = table
         .clone()
@@ -48,7 +62,7 @@ pub(super) async fn merge(
         builder = match &clause.action {
             MatchedAction::Delete => builder.when_matched_delete(|d| delete(d, clause))?,
             MatchedAction::UpdateAll => {
-                builder.when_matched_update(|u| update(u, clause, &all(&columns)))?
+                builder.when_matched_update(|u| update(u, clause, &all(&updated)))?
             }
             MatchedAction::Update(set) => {
                 builder.when_matched_update(|u| update(u, clause, set))?
@@ -67,7 +81,7 @@ pub(super) async fn merge(
                 builder.when_not_matched_by_source_update(|u| update(u, clause, set))?
             }
             MatchedAction::UpdateAll => {
-                builder.when_not_matched_by_source_update(|u| update(u, clause, &all(&columns)))?
+                builder.when_not_matched_by_source_update(|u| update(u, clause, &all(&updated)))?
             }
         };
     }

@@ -89,7 +89,10 @@ fn a_table_that_is_not_registered_is_read_by_its_folder() {
     .unwrap();
     let count = |yaml: &str| project.rows(yaml).unwrap().len();
     assert_eq!(count("{ format: delta, path: Moved away }"), 2);
-    assert_eq!(count("{ format: delta, path: ./Moved away/, version: 0 }"), 1);
+    assert_eq!(
+        count("{ format: delta, path: ./Moved away/, version: 0 }"),
+        1
+    );
     let missing = project.fault("{ format: delta, path: warehouse, version: 0 }");
     assert!(missing.contains("warehouse"), "{missing}");
     let missing = project.fault("{ format: delta, path: Moved away, version: 7 }");
