@@ -56,22 +56,38 @@ impl Catalog {
         name: &TableName,
         rules: RulesText,
     ) -> Result<Written, CatalogError> {
+        let trust = Trust {
+            replaces_rules: true,
+            ..Trust::default()
+        };
+        self.set_rules(name, rules, trust).await
+    }
+
+    /// Attaches rules to a table as a write does: its current version must pass them, and those attached before.
+    ///
+    /// # Errors
+    /// As [`Catalog::apply_rules`].
+    pub async fn attach_rules(
+        &self,
+        name: &TableName,
+        rules: RulesText,
+    ) -> Result<Written, CatalogError> {
+        self.set_rules(name, rules, Trust::default()).await
+    }
+
+    async fn set_rules(
+        &self,
+        name: &TableName,
+        rules: RulesText,
+        trust: Trust,
+    ) -> Result<Written, CatalogError> {
         name.refuse_system("given rules")?;
         let properties = HashMap::from([(RULES_PROPERTY.to_owned(), rules.sha256.clone())]);
         let context = WriteContext {
             attach: Some(rules.clone()),
             ..WriteContext::default()
         };
-        let table = self
-            .open_existing(
-                name,
-                context,
-                Trust {
-                    replaces_rules: true,
-                    ..Trust::default()
-                },
-            )
-            .await?;
+        let table = self.open_existing(name, context, trust).await?;
         if table.columns()?.rules_sha256() == Some(rules.sha256.as_str()) {
             // The text in the table's folder may be damaged or gone.
             attach::store_rules(&table.table.log_store(), &name.to_string(), &rules).await?;

@@ -53,8 +53,8 @@ pub enum SystemTable {
     Runs,
     /// Stages of runs.
     ///
-    /// `run` text, `pipeline` text, `stage` text, `kind` text, `outcome` text, `rows` bigint, `table_name` text,
-    /// `version` bigint (that a publish made), `started_at` timestamp, `elapsed_ms` bigint, `error` text.
+    /// `run` text, `pipeline` text, `stage` text, `kind` text, `outcome` text, `rows` bigint,
+    /// `bad_rows` bigint (with a value that did not type), `table_name` text, `version` bigint (that a publish made), `started_at` timestamp, `elapsed_ms` bigint, `error` text.
     Stages,
     /// Checks that were judged.
     ///

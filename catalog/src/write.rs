@@ -121,6 +121,8 @@ pub struct WriteContext {
     pub attach: Option<RulesText>,
     /// The rows that the write brings, for checks with `scope: added`.
     pub added: Option<Arc<dyn TableProvider>>,
+    /// Checks that warned over rows which are kept out of this write; the commit names them beside those of its judge.
+    pub warned: Vec<String>,
     /// Commit also when the batch was committed before.
     pub reprocess: bool,
     /// More fields for `commitInfo.lakegate`.

@@ -12,7 +12,7 @@ mod statement;
 mod time_travel;
 
 pub use error::{EngineError, ErrorKind, Place};
-pub use parameters::{ParameterUse, Parameters, bind_expression};
+pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
 pub use query::{Planned, QueryOptions, QueryResult};
 pub use session::{Engine, EngineOptions};
 pub use statement::{Statement, TableUse};

@@ -56,7 +56,8 @@ pub(crate) fn bind(
     }
 }
 
-fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
+/// Says that a parameter has no value, with the nearest one that has.
+pub(crate) fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
     let hint = match nearest(&used.name, parameters.keys().map(String::as_str)) {
         Some(name) => format!("did you mean `:{name}`?"),
         None if parameters.is_empty() => "there are no parameters here".to_owned(),
@@ -77,12 +78,8 @@ fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
 /// # Errors
 /// When the text is not one expression, or uses a parameter without a value.
 pub fn bind_expression(sql: &str, parameters: &Parameters) -> Result<String, EngineError> {
-    let mut expression = sql::parse_expression(tokens(sql)?).map_err(EngineError::from_planning)?;
-    let mut found = Found(Vec::new());
-    if let ControlFlow::Break(error) = Visit::visit(&expression, &mut found) {
-        return Err(error);
-    }
-    for used in &found.0 {
+    let (mut expression, uses) = parse_expression(sql)?;
+    for used in &uses {
         if !parameters.contains_key(&used.name) {
             return Err(unknown(used, parameters));
         }
@@ -108,6 +105,23 @@ impl VisitorMut for DoubleQuotes {
             *text = text.replace('\'', "''");
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The parameters of a SQL expression, each once, with their places in its text.
+///
+/// # Errors
+/// When the text is not one expression.
+pub fn expression_parameters(sql: &str) -> Result<Vec<ParameterUse>, EngineError> {
+    parse_expression(sql).map(|(_, uses)| uses)
+}
+
+fn parse_expression(sql: &str) -> Result<(Expr, Vec<ParameterUse>), EngineError> {
+    let expression = sql::parse_expression(tokens(sql)?).map_err(EngineError::from_planning)?;
+    let mut found = Found(Vec::new());
+    match Visit::visit(&expression, &mut found) {
+        ControlFlow::Continue(()) => Ok((expression, found.0)),
+        ControlFlow::Break(error) => Err(error),
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
-use lakegate_catalog::{At, CatalogError, TableName};
+use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
 
 use crate::parameters::{self, Parameters};
 use crate::statement::is_reading;
@@ -23,6 +23,8 @@ pub struct QueryOptions {
     pub at: At,
     /// Values of the parameters (`:name`).
     pub parameters: Parameters,
+    /// What [`Engine::versions`] gave for the statement; found out when absent.
+    pub versions: Option<Vec<Arc<TableSnapshot>>>,
     /// Names that mean other tables than the catalog's.
     pub overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
 }
@@ -80,6 +82,23 @@ impl Engine {
         Ok(QueryResult { schema, stream })
     }
 
+    /// The versions of tables that a statement asks for by itself (`VERSION AS OF`), one for each time that it does.
+    ///
+    /// # Errors
+    /// When a parameter has no value or none that fits, or when there is no such version.
+    pub async fn versions(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Vec<Arc<TableSnapshot>>, EngineError> {
+        let mut snapshots = Vec::with_capacity(statement.versions.len());
+        for version in &statement.versions {
+            let at = version.at(parameters)?;
+            snapshots.push(self.catalog().snapshot(&version.table, at).await?);
+        }
+        Ok(snapshots)
+    }
+
     /// Plans a query without reading rows.
     ///
     /// # Errors
@@ -111,9 +130,9 @@ impl Engine {
         let QueryOptions {
             at,
             parameters,
+            versions,
             overlays,
         } = options;
-        let mut names: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
         for version in &statement.versions {
             if overlays.iter().any(|(name, _)| *name == version.table) {
                 return Err(EngineError::invalid(
@@ -122,8 +141,18 @@ impl Engine {
                     "only tables of the catalog have versions".to_owned(),
                 ));
             }
-            let at = version.at(&parameters)?;
-            let snapshot = self.catalog().snapshot(&version.table, at).await?;
+        }
+        let snapshots = match versions {
+            Some(versions) => versions,
+            None => self.versions(statement, &parameters).await?,
+        };
+        if snapshots.len() != statement.versions.len() {
+            return Err(EngineError::Bug(
+                "a statement is planned with the versions of another one".to_owned(),
+            ));
+        }
+        let mut names: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
+        for (version, snapshot) in statement.versions.iter().zip(snapshots) {
             names.push((
                 version.schema.clone(),
                 version.stand_in.clone(),

@@ -40,6 +40,9 @@ pub struct TableUse {
     pub place: Option<Place>,
     /// Whether the statement reads a version of its own choice, and never the table as it is.
     pub only_at_version: bool,
+    /// Whether one scan answers the statement: it names the table once, and not inside of a `WITH` that it reads
+    /// several times.
+    pub is_read_once: bool,
 }
 
 impl Statement {
@@ -66,8 +69,13 @@ impl Statement {
                 "leave one, without a semicolon inside it".to_owned(),
             ));
         }
-        let parameters = parameters::uses(&inner)?;
+        let mut parameters = parameters::uses(&inner)?;
         let versions = time_travel::apply_clauses(&mut inner, clauses)?;
+        for used in versions.iter().filter_map(VersionUse::parameter) {
+            if !parameters.iter().any(|known| known.name == used.name) {
+                parameters.push(used.clone());
+            }
+        }
         let tables = tables(&inner, &versions)?;
         Ok(Self {
             inner,
@@ -82,7 +90,7 @@ impl Statement {
         &self.tables
     }
 
-    /// The parameters (`:name`) that the statement uses, each once.
+    /// The parameters (`:name`) that the statement uses, each once; those behind `AS OF` are among them.
     pub fn parameters(&self) -> &[ParameterUse] {
         &self.parameters
     }
@@ -190,9 +198,17 @@ fn tables(statement: &DfStatement, versions: &[VersionUse]) -> Result<Vec<TableU
     let references: BTreeSet<String> = references.iter().map(written).collect();
 
     let mut tables: Vec<TableUse> = Vec::new();
+    let mut defined: BTreeSet<String> = BTreeSet::new();
+    let mut repeats_definitions = false;
     for (parts, place) in &seen.tables {
+        let written = parts.join(".");
         let is_version = versions.iter().any(|version| version.stands_for(parts));
-        if !references.contains(&parts.join(".")) || is_version {
+        if is_version {
+            continue;
+        }
+        if !references.contains(&written) {
+            // Each use of a `WITH` is computed for itself.
+            repeats_definitions |= !defined.insert(written);
             continue;
         }
         if let Some(name) = table_name(parts, *place)? {
@@ -202,16 +218,23 @@ fn tables(statement: &DfStatement, versions: &[VersionUse]) -> Result<Vec<TableU
     for version in versions {
         add(&mut tables, version.table.clone(), version.place, true);
     }
+    for table in &mut tables {
+        table.is_read_once &= !repeats_definitions;
+    }
     Ok(tables)
 }
 
 fn add(tables: &mut Vec<TableUse>, name: TableName, place: Option<Place>, at_version: bool) {
     match tables.iter_mut().find(|table| table.name == name) {
-        Some(known) => known.only_at_version &= at_version,
+        Some(known) => {
+            known.only_at_version &= at_version;
+            known.is_read_once = false;
+        }
         None => tables.push(TableUse {
             name,
             place,
             only_at_version: at_version,
+            is_read_once: true,
         }),
     }
 }
@@ -328,6 +351,44 @@ mod tests {
                 "SELECT * FROM A WHERE x IN (SELECT y FROM Silver.B) AND EXISTS (SELECT 1 FROM a)"
             ),
             ["default.a", "silver.b"]
+        );
+    }
+
+    #[test]
+    fn table_that_needs_several_scans_is_told_from_one_that_needs_one() {
+        for (sql, is_read_once) in [
+            ("SELECT * FROM t", true),
+            ("WITH c AS (SELECT * FROM t) SELECT * FROM c", true),
+            ("SELECT * FROM t x JOIN t y USING (i)", false),
+            ("SELECT * FROM t WHERE i > (SELECT avg(i) FROM T)", false),
+            (
+                "WITH c AS (SELECT * FROM t) SELECT * FROM c x JOIN c y USING (i)",
+                false,
+            ),
+        ] {
+            let statement = Statement::parse(sql).unwrap();
+            assert_eq!(statement.tables()[0].is_read_once, is_read_once, "{sql}");
+        }
+    }
+
+    #[test]
+    fn parameter_that_names_a_version_is_one_of_the_statement() {
+        let statement =
+            Statement::parse("SELECT :a FROM t VERSION AS OF :v JOIN u TIMESTAMP AS OF :a ON true")
+                .unwrap();
+        let names: Vec<_> = statement
+            .parameters()
+            .iter()
+            .map(|p| p.name.as_str())
+            .collect();
+        assert_eq!(names, ["a", "v"]);
+        let place = statement.parameters()[1].place;
+        assert_eq!(
+            place,
+            Some(Place {
+                line: 1,
+                column: 32
+            })
         );
     }
 

@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use lakegate_catalog::{At, TableName};
 
-use crate::parameters::Parameters;
+use crate::parameters::{ParameterUse, Parameters, unknown};
 use crate::statement::{place_of, table_name, visit_mut, written_parts};
 use crate::{EngineError, Place};
 
@@ -52,7 +52,7 @@ impl VersionUse {
         match (&self.operand, self.unit) {
             (Operand::Number(text), Unit::Version) => self.version(text),
             (Operand::Text(text), Unit::Timestamp) => self.timestamp(text),
-            (Operand::Parameter(name), unit) => self.value_of(name, unit, parameters),
+            (Operand::Parameter(used), unit) => self.value_of(used, unit, parameters),
             (Operand::Number(text) | Operand::Text(text), unit) => Err(EngineError::invalid(
                 format!("`{text}` does not fit after `{}`", unit.clause()),
                 self.place,
@@ -61,10 +61,24 @@ impl VersionUse {
         }
     }
 
-    fn value_of(&self, name: &str, unit: Unit, parameters: &Parameters) -> Result<At, EngineError> {
-        let value = parameters.get(name).ok_or_else(|| {
-            EngineError::invalid(format!("parameter `{name}` has no value"), self.place, None)
-        })?;
+    /// The parameter that says which version is meant.
+    pub(crate) fn parameter(&self) -> Option<&ParameterUse> {
+        match &self.operand {
+            Operand::Parameter(used) => Some(used),
+            Operand::Number(_) | Operand::Text(_) => None,
+        }
+    }
+
+    fn value_of(
+        &self,
+        used: &ParameterUse,
+        unit: Unit,
+        parameters: &Parameters,
+    ) -> Result<At, EngineError> {
+        let name = used.name.as_str();
+        let value = parameters
+            .get(name)
+            .ok_or_else(|| unknown(used, parameters))?;
         match (unit, value) {
             (Unit::Version, ScalarValue::Int64(Some(version))) => {
                 self.version(&version.to_string())
@@ -182,7 +196,7 @@ impl Unit {
 enum Operand {
     Number(String),
     Text(String),
-    Parameter(String),
+    Parameter(ParameterUse),
 }
 
 /// Takes every `[FOR] VERSION|TIMESTAMP AS OF value` out of a token stream.
@@ -220,7 +234,13 @@ pub(crate) fn take_clauses(
             (Some(Token::Number(text, _)), _) => (Operand::Number(text.clone()), 1),
             (Some(Token::SingleQuotedString(text)), _) => (Operand::Text(text.clone()), 1),
             (Some(Token::Colon), Some(next)) => match &next.token {
-                Token::Word(word) => (Operand::Parameter(word.value.clone()), 2),
+                Token::Word(word) => {
+                    let used = ParameterUse {
+                        name: word.value.clone(),
+                        place: token(value).and_then(|colon| place_of(colon.span.start)),
+                    };
+                    (Operand::Parameter(used), 2)
+                }
                 _ => return Err(no_value(unit, place)),
             },
             _ => return Err(no_value(unit, place)),

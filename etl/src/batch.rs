@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use lakegate_catalog::{Batch, CatalogError, QUARANTINE_SUFFIX, TableName, UNTYPED_SUFFIX};
+use lakegate_catalog::{
+    Batch, CatalogError, QUARANTINE_SUFFIX, TableName, UNTYPED_SUFFIX, WriteMode,
+};
 use sha2::{Digest, Sha256};
 
 use crate::pipeline::{PublishMode, PublishStage};
@@ -26,33 +28,19 @@ impl Identity {
         facts.push((what, value.into()));
     }
 
-    /// Says how a publish writes.
-    pub(crate) fn add_publish(&mut self, stage: &str, publish: &PublishStage) {
+    /// Says how a publish writes: by `mode`, in which the run's parameters are bound.
+    pub(crate) fn add_publish(&mut self, stage: &str, publish: &PublishStage, mode: &WriteMode) {
         self.add(stage, "table", publish.table.to_string());
         self.add(stage, "mode", publish.mode.name());
-        match &publish.mode {
-            PublishMode::Append | PublishMode::Overwrite => {}
-            PublishMode::ReplaceWhere { predicate, .. } => {
-                self.add(stage, "replace_where", predicate);
-            }
-            PublishMode::Merge(merge) => {
-                self.add(stage, "key", merge.key.join("\n"));
-                for (what, condition) in [
-                    ("update_when", &merge.update_when),
-                    ("insert_when", &merge.insert_when),
-                    ("delete_when", &merge.delete_when),
-                ] {
-                    if let Some((sql, _)) = condition {
-                        self.add(stage, what, sql);
-                    }
-                }
-            }
-            PublishMode::Scd2(scd2) => {
-                self.add(stage, "key", scd2.key.join("\n"));
-                self.add(stage, "track", scd2.track.join("\n"));
-                if let Some((column, _)) = &scd2.effective_at {
-                    self.add(stage, "effective_at", column);
-                }
+        match mode {
+            WriteMode::Append | WriteMode::Overwrite => {}
+            WriteMode::ReplaceWhere(predicate) => self.add(stage, "replace_where", predicate),
+            WriteMode::Merge(merge) => self.add(stage, "merge", format!("{merge:?}")),
+        }
+        if let PublishMode::Scd2(scd2) = &publish.mode {
+            self.add(stage, "track", scd2.track.join("\n"));
+            if let Some((column, _)) = &scd2.effective_at {
+                self.add(stage, "effective_at", column);
             }
         }
     }
@@ -72,14 +60,9 @@ impl Identity {
                 field(value);
             }
         }
-        let id = hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         Batch {
             writer: format!("{pipeline}/{stage}"),
-            id,
+            id: hex(&hash.finalize()),
         }
     }
 }
@@ -110,10 +93,12 @@ fn beside(table: &TableName, suffix: &str) -> Result<TableName, CatalogError> {
 
 /// SHA-256 of a text, in hexadecimal.
 pub(crate) fn sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -1,22 +1,24 @@
 //! Judges a file or a published table, outside of any pipeline.
 
+mod infer;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::datasource::file_format::options::{
-    CsvReadOptions, JsonReadOptions, ParquetReadOptions,
-};
-use datafusion::prelude::DataFrame;
 use lakegate_catalog::{At, CatalogError, TableName};
 use lakegate_rules::{Report, Suite, Waiver};
 
+use crate::extract::{self, OpenExtract};
 use crate::judge::{Judged, previous_of};
 use crate::{EtlError, Lakegate, records};
 
-/// Judges a data file by a rule file. Its ending says what it is: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl` or `.ndjson`.
+/// Judges a data file by a rule file. Its ending says what it is: `.csv`, `.tsv`, `.json`, `.jsonl` or `.ndjson`, also
+/// packed (`.csv.gz`, `.csv.zst`, `.csv.zip`), or `.parquet`.
 ///
-/// The types of a text file's columns are inferred from its first rows; a `type` stage of a pipeline declares them.
+/// The columns of a text file get the types that fit their values in the first thousand rows, the first of `boolean`,
+/// `bigint`, `double`, `date`, `timestamp_ntz` and `timestamp`; otherwise they are text. A later value that does not fit
+/// is an error with its line: a `type` stage of a pipeline declares the types.
 ///
 /// # Errors
 /// When the file is not there or cannot be read.
@@ -114,57 +116,26 @@ async fn waivers(lakegate: &Lakegate, name: &TableName) -> Result<Vec<Waiver>, E
 
 /// The rows of a data file.
 async fn open(lakegate: &Lakegate, path: &Path) -> Result<Arc<dyn TableProvider>, EtlError> {
-    let shown = path.display();
-    let metadata = tokio::fs::metadata(path)
-        .await
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                EtlError::request(format!("file `{shown}` does not exist"), None)
-            }
-            _ => EtlError::failed(format!("cannot read `{shown}`"), error),
-        })?;
-    if metadata.is_dir() {
+    let shown = path.display().to_string();
+    if path.is_dir() {
         return Err(EtlError::request(
             format!("`{shown}` is a folder"),
             "name one file, or a table of the catalog".to_owned(),
         ));
     }
-    if metadata.len() == 0 {
-        return Err(EtlError::request(format!("file `{shown}` is empty"), None));
-    }
-    let ending = path
-        .extension()
-        .and_then(|ending| ending.to_str())
-        .unwrap_or_default();
-    let ending = ending.to_ascii_lowercase();
-    let dotted = format!(".{ending}");
-    let session = lakegate.engine.session();
-    let text = path.to_str().ok_or_else(|| {
-        EtlError::request(format!("the name of the file `{shown}` is not UTF-8"), None)
-    })?;
-    let file = match ending.as_str() {
-        "parquet" => {
-            let options = ParquetReadOptions::default().file_extension(&dotted);
-            session.read_parquet(text, options).await
-        }
-        "csv" | "tsv" => {
-            let delimiter = if ending == "tsv" { b'\t' } else { b',' };
-            let options = CsvReadOptions::new()
-                .delimiter(delimiter)
-                .file_extension(&dotted);
-            session.read_csv(text, options).await
-        }
-        "json" | "jsonl" | "ndjson" => {
-            let options = JsonReadOptions::default().file_extension(&dotted);
-            session.read_json(text, options).await
-        }
-        _ => {
-            return Err(EtlError::request(
-                format!("`{shown}` is of no known format"),
-                "the ending says the format: csv, tsv, parquet, json, jsonl or ndjson".to_owned(),
-            ));
-        }
+    let file = path.to_owned();
+    let name = shown.clone();
+    let opened = tokio::task::spawn_blocking(move || OpenExtract::file(&file, &name)).await;
+    let opened = opened.map_err(|error| EtlError::failed("reading was stopped", error))??;
+    let Some(extract) = opened else {
+        return Err(EtlError::request(
+            format!("`{shown}` is of no known format"),
+            "the ending says the format: csv, tsv, json, jsonl or ndjson, also packed as gz, zst or zip, or parquet".to_owned(),
+        ));
     };
-    file.map(DataFrame::into_view)
-        .map_err(EtlError::from_datafusion)
+    let rows = extract.provider().await?;
+    match extract::with_places(&rows) {
+        Some(located) => infer::typed(lakegate, &shown, rows, located).await,
+        None => Ok(rows),
+    }
 }

@@ -172,8 +172,18 @@ impl SourceFile {
         }
     }
 
+    /// What tells it from every other file: the place of its bytes, whatever path led there, and the number of the member.
+    pub(crate) fn on_disk(&self) -> Result<(PathBuf, Option<usize>), InputError> {
+        let path = fs::canonicalize(&self.path).map_err(|error| self.cannot_read(error))?;
+        let member = match self.packing {
+            Packing::Member { index } => Some(index),
+            Packing::Plain | Packing::Gz | Packing::Zst => None,
+        };
+        Ok((path, member))
+    }
+
     /// Opens what is on disk, when it is still the file that was found.
-    fn open(&self) -> Result<File, InputError> {
+    pub(crate) fn open(&self) -> Result<File, InputError> {
         let file = File::open(&self.path).map_err(|error| self.cannot_read(error))?;
         let metadata = file.metadata().map_err(|error| self.cannot_read(error))?;
         let is_same_size = self.is_member() || metadata.len() == self.stored_bytes;
@@ -196,8 +206,12 @@ impl SourceFile {
     }
 }
 
-/// The files behind a path on disk: itself, or the members of the archive that it is.
-fn sources(path: &Path, name: &str, options: &FileOptions) -> Result<Vec<SourceFile>, InputError> {
+/// The files behind a path on disk: itself, or the members of the archive that it is. `name` is for messages.
+pub(crate) fn at(
+    path: &Path,
+    name: &str,
+    options: &FileOptions,
+) -> Result<Vec<SourceFile>, InputError> {
     let metadata = fs::metadata(path).map_err(|error| limits::error(name, error))?;
     if metadata.is_dir() {
         return Err(

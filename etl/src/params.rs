@@ -12,12 +12,13 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::NaiveDate;
 use datafusion::scalar::ScalarValue;
 use lakegate_engine::Parameters;
 use lakegate_rules::yaml::{Fields, Problems, Span, nearest_hint};
 
 use crate::EtlError;
+use crate::typing::{iso_day, iso_moment};
 
 /// A parameter that a pipeline declares.
 #[derive(Debug, Clone)]
@@ -94,14 +95,13 @@ impl ParameterKind {
                 .parse::<bool>()
                 .map(ScalarValue::from)
                 .map_err(|_| "`true` or `false`"),
-            Self::Date => NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .ok()
+            Self::Date => iso_day(text)
                 .and_then(days_since_epoch)
                 .map(|days| ScalarValue::Date32(Some(days)))
                 .ok_or("a day, for example `2013-01-31`"),
-            Self::Timestamp => read_timestamp(text)
+            Self::Timestamp => iso_moment(text)
                 .map(|time| ScalarValue::TimestampMicrosecond(Some(time.timestamp_micros()), None))
-                .ok_or("a point in time, for example `2013-01-31T12:00:00`"),
+                .ok_or("a point in time no finer than a microsecond, for example `2013-01-31T12:00:00`"),
         }
     }
 }
@@ -223,19 +223,6 @@ fn days_since_epoch(day: NaiveDate) -> Option<i32> {
     i32::try_from(day.signed_duration_since(epoch).num_days()).ok()
 }
 
-fn read_timestamp(text: &str) -> Option<DateTime<Utc>> {
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.with_timezone(&Utc));
-    }
-    for format in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"] {
-        if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
-            return Some(time.and_utc());
-        }
-    }
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    Some(day.and_time(chrono::NaiveTime::MIN).and_utc())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -281,11 +268,22 @@ mod tests {
                 &[("month", "2"), ("since", "2013-02-30")],
                 "parameter `since` must be a day",
             ),
+            (
+                &[("month", "2"), ("since", "13-2-3")],
+                "parameter `since` must be a day",
+            ),
         ] {
             let error = values(given).unwrap_err();
             assert!(error.to_string().starts_with(wanted), "{error}");
             assert_eq!(error.exit_code(), 2);
         }
+    }
+
+    #[test]
+    fn time_is_taken_whole_or_not_at_all() {
+        let read = |text| ParameterKind::Timestamp.read(text).is_ok();
+        assert!(read("2013-01-31T12:00:00.123456") && read("2013-01-31"));
+        assert!(!read("2013-01-31T12:00:00.1234567") && !read("2013-1-31T12:00:00"));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 //!     publish: { view: flights, table: silver.flights, mode: merge, key: [id], rules: checks/flights.yaml }
 //! ```
 
+mod find;
 mod load;
 mod publish_stage;
 mod sql_text;
@@ -191,10 +192,5 @@ impl Pipeline {
     /// When there is no such file.
     pub fn read(root: &Path, name_or_path: &str) -> Result<Reading, EtlError> {
         load::read(root, name_or_path)
-    }
-
-    /// A stage, by its name.
-    pub fn stage(&self, name: &str) -> Option<&Stage> {
-        self.stages.iter().find(|stage| stage.name == name)
     }
 }

@@ -9,14 +9,16 @@
 //! may have changed since, and then other rows are the bad ones.
 //!
 //! Rows that do not type (`on_error: quarantine`) have no values of the table's types. They go to
-//! `<table>__quarantine_untyped`, as the text that they were, with `_errors`; of several publishes that are made from
-//! the typed view, the first one of the file takes them.
+//! `<table>__quarantine_untyped`, as the text that they were, with `_errors`, and with `_file` and `_line` when they come
+//! from text files; of several publishes that are made from the typed view, the first one that gets that far takes them.
 //!
-//! No publish names a table that ends in `__quarantine` or `__quarantine_untyped`.
+//! Both tables say of each row its batch (`_batch`), its run (`_run`) and the version that it was kept out of
+//! (`_target_version`). No publish names a table that ends in `__quarantine` or `__quarantine_untyped`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::functions_nested::expr_fn::array_length;
 use datafusion::logical_expr::{Expr, ident, lit};
@@ -38,6 +40,18 @@ use crate::scratch::Spooled;
 /// The column that says which batch a row came with.
 const BATCH: &str = "_batch";
 
+/// The column that says which version a row was kept out of.
+const TARGET_VERSION: &str = "_target_version";
+
+/// The columns that a quarantine adds.
+const ADDED: [&str; 4] = ["_run", BATCH, TARGET_VERSION, FAILED_CHECKS];
+
+/// The rows of a view that stay, and the verdict over all of them.
+pub(crate) struct Diverted {
+    pub(crate) good: Arc<dyn TableProvider>,
+    pub(crate) report: Option<Report>,
+}
+
 impl Runner {
     /// Sends the bad rows to quarantine, and gives the good ones.
     pub(crate) async fn divert(
@@ -47,7 +61,11 @@ impl Runner {
         source: Arc<dyn TableProvider>,
         batch: &Batch,
         draft: &mut Draft,
-    ) -> Result<Arc<dyn TableProvider>, EtlError> {
+    ) -> Result<Diverted, EtlError> {
+        if let Some(taken) = taken_name(&source.schema()) {
+            let (message, hint) = name_is_taken(&publish.view, &taken);
+            return Err(EtlError::request(message, hint));
+        }
         let now = self.lakegate.now();
         let diverting = suite.only(|check| check.bad_rows == BadRows::Quarantine);
         let judged = Judged {
@@ -90,9 +108,9 @@ impl Runner {
             .count()
             .await
             .map_err(EtlError::from_datafusion)?;
-        draft.report.quarantined = Some(bad_rows as u64);
+        *draft.report.quarantined.get_or_insert(0) += bad_rows as u64;
         let table = quarantine_of(&publish.table)?;
-        if bad_rows > 0 || self.lakegate.catalog.entry(&table).await.is_ok() {
+        if bad_rows > 0 || self.holds(&table, batch).await? {
             self.keep(publish, &table, "quarantine", &session, bad, batch)
                 .await?;
         }
@@ -103,11 +121,45 @@ impl Runner {
             .filter(failed().is_false())
             .and_then(|rows| rows.drop_columns(&[FAILED_CHECKS]))
             .map_err(EtlError::from_datafusion)?;
-        Ok(good.into_view())
+        Ok(Diverted {
+            good: good.into_view(),
+            report: Some(report),
+        })
     }
 
-    /// Keeps rows that did not type, of all the views that they come from.
+    /// Whether a quarantine has rows of a batch, from an earlier attempt.
+    async fn holds(&self, table: &TableName, batch: &Batch) -> Result<bool, EtlError> {
+        let snapshot = match self.lakegate.catalog.snapshot(table, At::Latest).await {
+            Ok(snapshot) => snapshot,
+            Err(CatalogError::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let rows = read(&self.lakegate.engine.session(), &snapshot.scan()?)?
+            .filter(ident(BATCH).eq(lit(batch.id.as_str())))
+            .and_then(|rows| rows.limit(0, Some(1)))
+            .map_err(EtlError::from_datafusion)?;
+        let rows = rows.count().await.map_err(EtlError::from_datafusion)?;
+        Ok(rows > 0)
+    }
+
+    /// Keeps rows that did not type, of all the views that the publish is made from and that no other one has kept.
     pub(crate) async fn keep_untyped(
+        &self,
+        index: usize,
+        publish: &PublishStage,
+        batch: &Batch,
+        draft: &mut Draft,
+    ) -> Result<(), EtlError> {
+        let taken = self.take_untyped(index);
+        let untyped: Vec<Spooled> = taken.iter().map(|(_, rows)| rows.clone()).collect();
+        let kept = self.keep_spooled(publish, &untyped, batch, draft).await;
+        if kept.is_err() {
+            self.give_back_untyped(taken.iter().map(|(view, _)| *view));
+        }
+        kept
+    }
+
+    async fn keep_spooled(
         &self,
         publish: &PublishStage,
         untyped: &[Spooled],
@@ -164,7 +216,7 @@ impl Runner {
             [
                 ("_run", lit(self.run.as_str())),
                 (BATCH, lit(batch.id.as_str())),
-                ("_target_version", lit(target_version)),
+                (TARGET_VERSION, lit(target_version)),
             ],
         )?;
         let _turn = self.turn().await?;
@@ -211,6 +263,37 @@ fn whole_thresholds(report: &Report) -> Option<String> {
             whole.join(", ")
         )
     })
+}
+
+/// A column that has the name of one which a quarantine adds.
+pub(crate) fn taken_name(columns: &SchemaRef) -> Option<String> {
+    let mut names = columns.fields().iter().map(|field| field.name());
+    names
+        .find(|name| ADDED.iter().any(|added| added.eq_ignore_ascii_case(name)))
+        .cloned()
+}
+
+/// What is wrong with a column of that name, and the way out.
+pub(crate) fn name_is_taken(view: &str, column: &str) -> (String, String) {
+    (
+        format!("view `{view}` has a column `{column}`, which its quarantine adds"),
+        format!("give it another name in a `sql` stage before: `{column} AS another_name`"),
+    )
+}
+
+/// The report over what was written, with what was found in the source before bad rows left it: over the rest a check
+/// of single rows always passes. The rows that the table held before may still be worse than the source.
+pub(crate) fn with_source(mut report: Report, source: Option<&Report>) -> Report {
+    for over_source in source.iter().flat_map(|source| &source.checks) {
+        let check = report
+            .checks
+            .iter_mut()
+            .find(|check| check.id == over_source.id && check.verdict <= over_source.verdict);
+        if let Some(check) = check {
+            *check = over_source.clone();
+        }
+    }
+    report
 }
 
 fn read(

@@ -107,6 +107,7 @@ impl Records {
             "kind": stage.kind,
             "outcome": stage.outcome,
             "rows": stage.rows,
+            "bad_rows": stage.typing.as_ref().map(|counts| counts.bad_rows),
             "table_name": stage.table,
             "version": stage.version,
             "started_at": time(stage.started_at.unwrap_or(run.started_at)),

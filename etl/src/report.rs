@@ -8,6 +8,7 @@ use lakegate_rules::{Report, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::NO_WORSE;
+use crate::typing::TypingCounts;
 
 /// How a stage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,9 @@ pub struct StageReport {
     pub table: Option<String>,
     /// The version that it published; the newest one when an earlier run has published the same.
     pub version: Option<i64>,
+    /// What a `type` stage found, as far as its rows were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<TypingCounts>,
     /// Rows that went to quarantine.
     pub quarantined: Option<u64>,
     /// The tables that took them.
@@ -86,7 +90,8 @@ pub struct StageReport {
 }
 
 impl RunReport {
-    /// The exit code of the run: that of the first stage that went wrong, 0 when none did.
+    /// The exit code of the run: the greatest one of the stages that failed; without such, that of a refusal when a stage
+    /// was refused; 0 when nothing went wrong.
     pub fn exit_code(&self) -> u8 {
         let refused = ErrorKind::Refused.exit_code();
         let failed = self

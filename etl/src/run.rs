@@ -7,9 +7,10 @@
 mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use datafusion::common::runtime::SpawnedTask;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -20,7 +21,7 @@ use crate::events::{RunEvent, RunEvents};
 use crate::params::{self, Values};
 use crate::pipeline::{Stage, StageKind};
 use crate::report::Outcome;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, Spooled};
 use crate::transform::{Extract, Pins};
 use crate::{EtlError, Lakegate, Pipeline, RunReport, StageReport, records};
 
@@ -33,7 +34,8 @@ pub struct RunOptions {
     pub parameters: BTreeMap<String, String>,
     /// Stages to run; `+name` with all that it waits for. All when empty.
     pub select: Vec<String>,
-    /// Publishes also what an earlier run has published with the same input and definition.
+    /// Publishes also what an earlier run has published with the same input and definition. `mode: append` then adds the
+    /// rows a second time, with a warning.
     pub reprocess: bool,
 }
 
@@ -61,12 +63,14 @@ pub async fn run(
         selected,
         values,
         reprocess: options.reprocess,
+        started_at,
         run: Uuid::now_v7().to_string(),
         events,
         scratch,
         finished: (0..count).map(|_| OnceCell::new()).collect(),
         extracts: (0..count).map(|_| OnceCell::new()).collect(),
         pins: (0..count).map(|_| OnceCell::new()).collect(),
+        kept_untyped: Mutex::default(),
         work: Semaphore::new(parallel_stages()),
     });
     join_all(runner.roots().into_iter().map(|root| runner.demand(root))).await;
@@ -78,6 +82,7 @@ pub async fn run(
         stages: runner.stage_reports(),
         warnings: Vec::new(),
     };
+    runner.tell_untyped(&report);
     crate::failpoint!("run.before_record");
     if let Err(error) = records::record(lakegate, &runner.values, &report).await {
         report.warnings.push(format!(
@@ -99,11 +104,14 @@ pub(crate) struct Runner {
     pub(crate) selected: BTreeSet<usize>,
     pub(crate) values: Values,
     pub(crate) reprocess: bool,
+    pub(crate) started_at: DateTime<Utc>,
     pub(crate) run: String,
     pub(crate) events: Arc<dyn RunEvents>,
     pub(crate) scratch: Scratch,
     pub(crate) extracts: Vec<OnceCell<Extract>>,
     pub(crate) pins: Vec<OnceCell<Pins>>,
+    /// Views whose untyped rows a publish has kept, or is about to.
+    kept_untyped: Mutex<BTreeSet<usize>>,
     finished: Vec<OnceCell<Finished>>,
     work: Semaphore,
 }
@@ -161,6 +169,35 @@ impl Runner {
         finished.output.clone()
     }
 
+    /// Rows that did not type on the way to a stage, by the view that they left, and that nobody has taken.
+    pub(crate) fn take_untyped(&self, index: usize) -> Vec<(usize, Spooled)> {
+        let mut kept = self.kept_untyped();
+        let mut taken = Vec::new();
+        for view in self.pipeline.graph.made_from(index) {
+            if let Some(Output::View(output)) = self.output(view)
+                && let Some(rows) = output.untyped
+                && kept.insert(view)
+            {
+                taken.push((view, rows));
+            }
+        }
+        taken
+    }
+
+    /// Leaves rows that could not be kept to another stage.
+    pub(crate) fn give_back_untyped(&self, views: impl Iterator<Item = usize>) {
+        let mut kept = self.kept_untyped();
+        for view in views {
+            kept.remove(&view);
+        }
+    }
+
+    fn kept_untyped(&self) -> std::sync::MutexGuard<'_, BTreeSet<usize>> {
+        self.kept_untyped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Waits for a turn to work. Nothing may be demanded while it is held.
     pub(crate) async fn turn(&self) -> Result<tokio::sync::SemaphorePermit<'_>, EtlError> {
         let turn = self.work.acquire().await;
@@ -212,9 +249,50 @@ impl Runner {
                 .await
                 .map(|()| Output::Published),
         };
+        let output = output.map_err(|stop| self.blame_sql(index, stop));
         let finished = draft.finish(output, &self.pipeline.file);
         self.tell_end(&finished.report);
         finished
+    }
+
+    /// Warns of values that do not type. A stage that streams has counted them only when its reader has ended.
+    fn tell_untyped(&self, report: &RunReport) {
+        for stage in &report.stages {
+            if let Some(counts) = stage.typing.as_ref().filter(|counts| counts.bad_rows > 0) {
+                self.tell(&RunEvent::Warning {
+                    stage: stage.name.clone(),
+                    message: counts.to_string(),
+                });
+            }
+        }
+    }
+
+    /// A value that SQL cannot compute is the input's or the SQL's fault, and shows only where the rows are read: the error
+    /// names the SQL that they come through.
+    fn blame_sql(&self, index: usize, stop: Stop) -> Stop {
+        let Stop::Error(error) = stop else {
+            return stop;
+        };
+        let Some(why) = error.bad_value() else {
+            return Stop::Error(error);
+        };
+        let views = self.pipeline.graph.made_from(index);
+        let files: Vec<String> = views
+            .iter()
+            .filter_map(|view| match &self.pipeline.stages.get(*view)?.kind {
+                StageKind::Sql(sql) => Some(match sql.text.file == self.pipeline.file {
+                    true => format!("{}:{}", sql.text.file, sql.text.span),
+                    false => sql.text.file.clone(),
+                }),
+                _ => None,
+            })
+            .collect();
+        if files.is_empty() {
+            return Stop::Error(error);
+        }
+        let message = format!("{}: a value cannot be computed: {why}", files.join(", "));
+        let hint = "filter such values in the SQL, or make them null with `TRY_CAST`".to_owned();
+        Stop::Error(EtlError::request(message, hint))
     }
 
     fn tell_end(&self, report: &StageReport) {

@@ -19,11 +19,12 @@
 //! Types: `boolean`, `tinyint`, `smallint`, `int`, `bigint`, `float`, `double`, `decimal(p,s)`, `date`,
 //! `timestamp` (a moment; text without an offset is in `time_zone`, UTC by default), `timestamp_ntz` (no zone),
 //! `string`, `binary`. Formats are those of strftime; `iso` (the default), `epoch_seconds` and `epoch_millis` are
-//! names. `from` is the name of the column that is read, when it is another one.
+//! names. A text has to be as the format would write it: `%d` takes two digits, `%-d` one or two, `%Y` four, `%y` two that
+//! mean 1970 to 2069; `%.f` takes a fraction of a second with its point. `from` is the name of the column that is read, when it is another one.
 
 use lakegate_rules::yaml::{self, Entry, Fields, Node, Problems, Span, Value};
-use sha2::{Digest, Sha256};
 
+use crate::batch::sha256;
 use crate::extract::word;
 
 mod column_type;
@@ -144,10 +145,9 @@ impl SchemaFile {
             }
             columns.push(column);
         }
-        let digest = Sha256::digest(text);
         problems.into_result(Self {
             file: file.to_owned(),
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: sha256(text),
             other_columns: other_columns.unwrap_or_default(),
             columns,
         })

@@ -60,18 +60,18 @@ impl Scratch {
     pub fn new(parent: &Path) -> Result<Self, InputError> {
         fs::create_dir_all(parent).map_err(|error| folder_error(parent, error))?;
         clear_dead(parent)?;
-        let path = parent.join(format!("{FOLDER_PREFIX}{}", Uuid::now_v7()));
-        fs::create_dir(&path).map_err(|error| folder_error(parent, error))?;
-        let lock =
-            File::create(path.join(LOCK_FILE)).map_err(|error| folder_error(&path, error))?;
-        lock.lock().map_err(|error| folder_error(&path, error))?;
-        Ok(Self {
-            folder: Arc::new(Folder {
-                path,
-                _lock: lock,
-                views: AtomicUsize::new(0),
-            }),
-        })
+        loop {
+            let path = parent.join(format!("{FOLDER_PREFIX}{}", Uuid::now_v7()));
+            if let Some(lock) = make_locked(&path)? {
+                return Ok(Self {
+                    folder: Arc::new(Folder {
+                        path,
+                        _lock: lock,
+                        views: AtomicUsize::new(0),
+                    }),
+                });
+            }
+        }
     }
 
     /// Writes a stream to disk.
@@ -114,6 +114,20 @@ impl Scratch {
             writing,
         })
     }
+}
+
+/// Makes a folder with a lock; none when another run took it for a dead one before the lock was held.
+fn make_locked(path: &Path) -> Result<Option<File>, InputError> {
+    let failed = |error| folder_error(path, error);
+    fs::create_dir(path).map_err(failed)?;
+    let lock = match File::create(path.join(LOCK_FILE)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    lock.lock().map_err(failed)?;
+    let is_there = path.join(LOCK_FILE).try_exists().map_err(failed)?;
+    Ok(is_there.then_some(lock))
 }
 
 /// Removes the folders whose processes hold their locks no more.

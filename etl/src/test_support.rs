@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use lakegate_catalog::{Catalog, CatalogOptions};
 use lakegate_rules::yaml::{self, Problems};
 
-use crate::extract::{ExtractSpec, ResolvedExtract};
+use crate::extract::{ExtractSpec, OpenExtract};
 use crate::input_error::InputError;
 use crate::schema_file::SchemaFile;
 use crate::typing::{Typing, TypingSpec};
@@ -69,15 +69,15 @@ impl Project {
         self.block_on(Catalog::open(options)).unwrap()
     }
 
-    /// Resolves `extract: YAML`.
-    pub(crate) fn resolve(&self, yaml: &str) -> Result<ResolvedExtract, InputError> {
+    /// Opens `extract: YAML`.
+    pub(crate) fn open(&self, yaml: &str) -> Result<OpenExtract, InputError> {
         let spec = spec(yaml).unwrap_or_else(|problems| panic!("{problems}"));
-        spec.resolve(self.root(), &|_| None)
+        let resolved = spec.resolve(self.root(), &|_| None)?;
+        self.block_on(resolved.open(&self.catalog()))
     }
 
     pub(crate) fn provider(&self, yaml: &str) -> Result<Arc<dyn TableProvider>, InputError> {
-        let resolved = self.resolve(yaml)?;
-        self.block_on(resolved.provider(&self.catalog()))
+        self.block_on(self.open(yaml)?.provider())
     }
 
     /// The rows of `extract: YAML`.

@@ -9,32 +9,36 @@ use std::sync::Arc;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, ident};
 use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{At, TableName, TableSnapshot};
 use lakegate_engine::{EngineError, QueryOptions};
 
 use crate::EtlError;
-use crate::extract::{ExtractSpec, ResolvedExtract};
+use crate::extract::{self, ExtractSpec, OpenExtract};
 use crate::pipeline::{SqlStage, StageKind, TypeStage};
+use crate::quarantine;
 use crate::run::{Draft, Output, Runner, Stop, View};
 use crate::scratch::Spooled;
-use crate::typing::{OnError, Typing, TypingCounter, TypingCounts};
+use crate::typing::{OnError, Typing, TypingCounter};
 use crate::watched::Watch;
 
-/// Values that a warning about typing names.
-const NAMED_VALUES: usize = 3;
-
-/// An extract whose files are known.
+/// An extract whose files, or the version of whose table, are known.
 #[derive(Debug, Clone)]
 pub(crate) struct Extract {
-    pub(crate) source: ResolvedExtract,
+    pub(crate) source: OpenExtract,
     /// Identity of the content.
     pub(crate) digest: String,
 }
 
 /// The versions at which a stage reads tables.
-pub(crate) type Pins = BTreeMap<TableName, Arc<TableSnapshot>>;
+#[derive(Debug, Default)]
+pub(crate) struct Pins {
+    /// Tables that it reads as they are.
+    pub(crate) newest: BTreeMap<TableName, Arc<TableSnapshot>>,
+    /// Versions that its SQL asks for.
+    pub(crate) versions: Vec<Arc<TableSnapshot>>,
+}
 
 impl Runner {
     /// An extract's files and their content's identity, once a run.
@@ -52,12 +56,13 @@ impl Runner {
             let root = self.pipeline.root.clone();
             let texts = self.values.texts.clone();
             let resolve = move || spec.resolve(&root, &|name| texts.get(name).cloned());
-            let source = tokio::task::spawn_blocking(resolve)
+            let resolved = tokio::task::spawn_blocking(resolve)
                 .await
                 .map_err(|error| {
                     EtlError::failed("looking for input files was stopped", error)
                 })??;
-            let digest = source.digest(&self.lakegate.catalog).await?;
+            let source = resolved.open(&self.lakegate.catalog).await?;
+            let digest = source.digest().await?;
             Ok::<_, EtlError>(Extract { source, digest })
         });
         Ok(extract.await?)
@@ -76,7 +81,7 @@ impl Runner {
             .await?;
         let pins = cell.get_or_try_init(|| async {
             let views = self.view_names(index);
-            let mut pins = Pins::new();
+            let mut pins = Pins::default();
             for table in sql.statement.tables() {
                 if table.only_at_version || views.contains(&table.name) {
                     continue;
@@ -97,8 +102,11 @@ impl Runner {
                         other => other.into(),
                     }
                 })?;
-                pins.insert(table.name.clone(), snapshot);
+                pins.newest.insert(table.name.clone(), snapshot);
             }
+            let engine = &self.lakegate.engine;
+            let versions = engine.versions(&sql.statement, &self.values.bound).await;
+            pins.versions = versions.map_err(|error| self.sql_error(sql, error))?;
             Ok::<_, EtlError>(pins)
         });
         Ok(pins.await?)
@@ -156,12 +164,42 @@ impl Runner {
     ) -> Result<View, Stop> {
         let extract = self.extract(index, spec).await?;
         draft.begin(self, "extract", extract.source.bytes());
-        let provider = extract.source.provider(&self.lakegate.catalog).await?;
+        let provider = extract.source.provider().await?;
+        let located = match self.is_typed(index) {
+            true => extract::with_places(&provider),
+            false => None,
+        };
         if self.readers(index) == Readers::One {
-            return Ok(View::streaming(provider));
+            return Ok(View {
+                located,
+                ..View::streaming(provider)
+            });
         }
-        let plan = scan_plan(&self.lakegate.engine.session(), provider)?;
-        self.spool(plan, draft).await
+        let session = self.lakegate.engine.session();
+        let Some(located) = located else {
+            return self.spool(scan_plan(&session, provider)?, draft).await;
+        };
+        let view = self.spool(scan_plan(&session, located)?, draft).await?;
+        let schema = provider.schema();
+        let columns = schema.fields().iter().map(|field| ident(field.name()));
+        let rows = session
+            .read_table(Arc::clone(&view.provider))
+            .and_then(|rows| rows.select(columns))
+            .map_err(EtlError::from_datafusion)?;
+        Ok(View {
+            provider: rows.into_view(),
+            located: Some(Arc::clone(&view.provider)),
+            ..view
+        })
+    }
+
+    /// Whether a type stage reads the view, and has to say where its rows stand.
+    fn is_typed(&self, index: usize) -> bool {
+        self.selected.iter().any(|reader| {
+            let stage = self.pipeline.stages.get(*reader);
+            stage.is_some_and(|stage| matches!(stage.kind, StageKind::Type(_)))
+                && self.pipeline.graph.views(*reader).contains(&index)
+        })
     }
 
     async fn typed_view(
@@ -174,11 +212,21 @@ impl Runner {
         draft.begin(self, "type", None);
         let schema = input.provider.schema();
         let name = draft.report.name.clone();
+        if stage.spec.on_error == OnError::Quarantine
+            && let Some(taken) = quarantine::taken_name(&schema)
+        {
+            let (message, hint) = quarantine::name_is_taken(&stage.spec.view, &taken);
+            return Err(EtlError::request(message, hint).into());
+        }
         let typing = Typing::new(&name, &stage.spec, Arc::clone(&stage.schema), &schema)
             .map_err(EtlError::Invalid)?;
+        let (typing, input) = match input.located {
+            Some(located) => (typing.with_places(), located),
+            None => (typing, input.provider),
+        };
         if stage.spec.on_error != OnError::Quarantine && self.readers(index) == Readers::One {
             let counter = Arc::new(TypingCounter::default());
-            let provider = typing.table(input.provider, Arc::clone(&counter));
+            let provider = typing.table(input, Arc::clone(&counter));
             return Ok(View {
                 counter: Some(counter),
                 ..View::streaming(provider)
@@ -196,17 +244,13 @@ impl Runner {
         };
         let session = self.lakegate.engine.session();
         let state = session.state();
-        let counts = typing
-            .spool(&state, input.provider, &mut good, bad.as_mut())
-            .await?;
+        let counts = typing.spool(&state, input, &mut good, bad.as_mut()).await?;
         let good = good.finish().await?;
         let bad = match bad {
             Some(bad) => Some(bad.finish().await?),
             None => None,
         };
-        if counts.bad_rows > 0 {
-            draft.warn(self, describe(&counts));
-        }
+        draft.report.typing = Some(counts);
         draft.report.rows = Some(good.rows);
         draft.report.quarantined = bad.as_ref().map(|bad| bad.rows);
         Ok(View {
@@ -222,7 +266,8 @@ impl Runner {
         draft: &mut Draft,
     ) -> Result<View, Stop> {
         let mut overlays: Vec<(TableName, Arc<dyn TableProvider>)> = Vec::new();
-        for (table, snapshot) in self.pins(index, sql).await? {
+        let pins = self.pins(index, sql).await?;
+        for (table, snapshot) in &pins.newest {
             overlays.push((table.clone(), snapshot.scan()?));
         }
         let views = self.pipeline.graph.views(index);
@@ -232,7 +277,7 @@ impl Runner {
             overlays.push((name, self.view(view).await?.provider));
         }
         draft.begin(self, "sql", None);
-        let plan = self.plan_sql(sql, overlays).await?;
+        let plan = self.plan_sql(sql, pins, overlays).await?;
         if self.readers(index) == Readers::One {
             return Ok(View::streaming(Arc::new(ViewTable::new(plan, None))));
         }
@@ -242,15 +287,28 @@ impl Runner {
     async fn plan_sql(
         &self,
         sql: &SqlStage,
+        pins: &Pins,
         overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
     ) -> Result<LogicalPlan, EtlError> {
         let options = QueryOptions {
             parameters: self.values.bound.clone(),
+            versions: Some(pins.versions.clone()),
             overlays,
             ..QueryOptions::default()
         };
         let planned = self.lakegate.engine.plan(&sql.statement, options).await;
-        let plan = planned.map_err(|error| match error {
+        let plan = planned.map_err(|error| self.sql_error(sql, error))?;
+        if let Some(message) = repeated_column(&plan.plan) {
+            let hint = Some("give one of them another name with AS".to_owned());
+            let problem = sql.text.problem(None, message, hint, &self.pipeline.file);
+            return Err(EtlError::Invalid(problem.into()));
+        }
+        Ok(plan.plan)
+    }
+
+    /// An error of the engine, with its place in the file that holds the SQL.
+    fn sql_error(&self, sql: &SqlStage, error: EngineError) -> EtlError {
+        match error {
             EngineError::Invalid {
                 message,
                 place,
@@ -260,13 +318,7 @@ impl Runner {
                 EtlError::Invalid(problem.into())
             }
             other => other.into(),
-        })?;
-        if let Some(message) = repeated_column(&plan.plan) {
-            let hint = Some("give one of them another name with AS".to_owned());
-            let problem = sql.text.problem(None, message, hint, &self.pipeline.file);
-            return Err(EtlError::Invalid(problem.into()));
         }
-        Ok(plan.plan)
     }
 
     /// Keeps the rows of a plan on disk.
@@ -289,24 +341,36 @@ impl Runner {
         Ok(self.scratch.spool(name, rows).await?)
     }
 
-    /// How many readers a view has. A check reads more than once.
+    /// How often a view is read. A check reads more than once, and so may the SQL of one stage.
     fn readers(&self, index: usize) -> Readers {
         let graph = &self.pipeline.graph;
         let mut reads = 0;
-        for stage in &self.selected {
-            if graph.views(*stage).contains(&index) {
-                let kind = self.pipeline.stages.get(*stage).map(|stage| &stage.kind);
-                reads += match kind {
-                    Some(StageKind::Check(_)) => 2,
-                    _ => 1,
-                };
+        for reader in &self.selected {
+            if !graph.views(*reader).contains(&index) {
+                continue;
             }
+            let is_once = match self.pipeline.stages.get(*reader).map(|stage| &stage.kind) {
+                Some(StageKind::Check(_)) => false,
+                Some(StageKind::Sql(sql)) => self.is_read_once(sql, index),
+                _ => true,
+            };
+            reads += if is_once { 1 } else { 2 };
         }
         if reads == 1 {
             Readers::One
         } else {
             Readers::NoneOrMany
         }
+    }
+
+    fn is_read_once(&self, sql: &SqlStage, view: usize) -> bool {
+        let name = self
+            .pipeline
+            .stages
+            .get(view)
+            .map(|stage| view_name(&stage.name));
+        let mut tables = sql.statement.tables().iter();
+        tables.any(|table| Some(&table.name) == name.as_ref() && table.is_read_once)
     }
 }
 
@@ -323,6 +387,7 @@ impl View {
             is_spooled: false,
             rows: None,
             untyped: None,
+            located: None,
             counter: None,
         }
     }
@@ -333,6 +398,7 @@ impl View {
             provider: spooled.provider,
             is_spooled: true,
             untyped: None,
+            located: None,
             counter: None,
         }
     }
@@ -379,32 +445,4 @@ pub(crate) fn repeated_column(plan: &LogicalPlan) -> Option<String> {
         }
     }
     None
-}
-
-/// What a typing stage made of its rows, for people.
-fn describe(counts: &TypingCounts) -> String {
-    let columns: Vec<String> = counts
-        .bad_values
-        .iter()
-        .map(|(column, values)| format!("{values} in `{column}`"))
-        .collect();
-    let examples: Vec<String> = counts
-        .examples
-        .iter()
-        .take(NAMED_VALUES)
-        .map(|bad| {
-            let value = bad.value.as_deref().unwrap_or("null");
-            format!(
-                "{}: `{value}` in `{}`: {}",
-                bad.place, bad.column, bad.reason
-            )
-        })
-        .collect();
-    format!(
-        "{} of {} rows have values that do not type: {} ({})",
-        counts.bad_rows,
-        counts.rows,
-        columns.join(", "),
-        examples.join("; ")
-    )
 }

@@ -14,10 +14,12 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lakegate_rules::yaml::{Fields, Node, Problem, Problems, Span, nearest_hint};
 
-use crate::extract::text_table::{FILE_COLUMN, LINE_COLUMN};
+use crate::EtlError;
+use crate::extract::text_table::{FILE_COLUMN, LINE_COLUMN, location_fields};
 use crate::extract::word;
 use crate::schema_file::{OtherColumns, SchemaFile};
 
@@ -30,8 +32,10 @@ mod table;
 mod times;
 mod values;
 
-pub use counts::{BadValue, TypingCounter, TypingCounts};
+use batch::Batcher;
+pub use counts::{BadColumn, BadValue, TypingCounter, TypingCounts};
 pub use errors::ERRORS_COLUMN;
+pub(crate) use times::{iso_day, iso_moment};
 
 /// What happens to a row with a value that does not type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,7 +100,7 @@ pub struct Typing {
     sources: Vec<usize>,
     /// Columns of the input that stay as they are, behind the typed ones.
     kept: Vec<usize>,
-    /// The input's `_file` and `_line`, when it has them.
+    /// Where the rows to type have their `_file` and `_line`, when they have them.
     location: Option<(usize, usize)>,
     output: SchemaRef,
     bad: SchemaRef,
@@ -144,6 +148,32 @@ impl Typing {
             location,
         };
         problems.into_result(typing)
+    }
+
+    /// The same for rows that have `_file` and `_line` behind the columns that were matched: messages name them, and the
+    /// rows that do not type keep them. The typed view has them no more than before.
+    #[must_use]
+    pub fn with_places(mut self) -> Self {
+        let columns = self.input.fields().len();
+        self.location = Some((columns, columns + 1));
+        let input = self
+            .input
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone());
+        self.bad = with_errors(input.chain(location_fields()));
+        self
+    }
+
+    /// Whether every value of a batch types.
+    pub(crate) fn fits(&self, batch: &RecordBatch) -> Result<bool, EtlError> {
+        let mut batcher = Batcher::new(Arc::new(Self {
+            on_error: OnError::Null,
+            output: output_schema(OnError::Null, &self.schema, &self.input, &self.kept),
+            ..self.clone()
+        }));
+        batcher.next(batch).map_err(EtlError::from_datafusion)?;
+        Ok(batcher.counts.bad_rows == 0)
     }
 
     /// Columns of the typed view.

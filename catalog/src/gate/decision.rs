@@ -218,6 +218,7 @@ impl Gate {
                     self.record().ruling = Some(ruling);
                 }
             }
+            add_warned(&mut stamp, &self.context.warned);
             stamp.insert("rules_sha256".into(), rules.sha256.clone().into());
             if let Some(replaced) = replaced {
                 stamp.insert("replaced_rules_sha256".into(), replaced.into());
@@ -499,4 +500,24 @@ fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
 fn signed(version: Version) -> Result<i64, CatalogError> {
     i64::try_from(version)
         .map_err(|_| CatalogError::Bug(format!("version {version} is beyond Delta's range")))
+}
+
+/// Names checks that warned before the write; a verdict that was `pass` becomes `warn` by them.
+fn add_warned(stamp: &mut Map<String, Value>, warned: &[String]) {
+    if warned.is_empty() {
+        return;
+    }
+    if stamp.get("verdict").and_then(Value::as_str) == Some("pass") {
+        stamp.insert("verdict".into(), "warn".into());
+    }
+    let named = stamp
+        .entry("warned")
+        .or_insert_with(|| Value::Array(Vec::new()));
+    if let Value::Array(named) = named {
+        for check in warned {
+            if !named.iter().any(|known| known == check) {
+                named.push(check.as_str().into());
+            }
+        }
+    }
 }

@@ -44,6 +44,7 @@ fn columns(table: SystemTable) -> &'static [(&'static str, Kind)] {
             ("kind", Text),
             ("outcome", Text),
             ("rows", Integer),
+            ("bad_rows", Integer),
             ("table_name", Text),
             ("version", Integer),
             ("started_at", Time),

@@ -1,5 +1,6 @@
 //! Merges a source into a table.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -12,7 +13,7 @@ use deltalake::{DeltaResult, DeltaTable};
 
 use super::run::{delta_session, writer_properties};
 use super::{MatchedAction, MatchedClause, MergeSpec, SchemaEvolution, Write, WriteMode};
-use crate::{CatalogError, TableName};
+use crate::CatalogError;
 
 const SOURCE: &str = "source";
 const TARGET: &str = "target";
@@ -36,18 +37,28 @@ struct Planned {
 /// Plans the texts of a merge into a table that exists.
 pub(super) fn planned(
     session: &SessionContext,
-    table: &TableName,
+    write: &Write,
     columns: &SchemaRef,
     source: &LogicalPlan,
     spec: &MergeSpec,
 ) -> Result<PlannedMerge, CatalogError> {
     let unplanned = |error: DataFusionError| {
         CatalogError::invalid(
-            format!("a condition of the merge into `{table}` cannot be planned: {error}"),
+            format!(
+                "a condition of the merge into `{}` cannot be planned: {error}",
+                write.table
+            ),
             "write it over `source` and `target`, as in a WHERE clause".to_owned(),
         )
     };
-    let offered: Vec<String> = names(source.schema());
+    let all_columns = names(source.schema());
+    // A column that only the table has comes as nulls for the rows that are inserted. Rows that are there keep theirs.
+    let offered: HashSet<String> = names(write.source.schema())
+        .iter()
+        .map(|name| name.to_lowercase())
+        .collect();
+    let mut updated = all_columns.clone();
+    updated.retain(|name| offered.contains(&name.to_lowercase()));
     let qualified = |qualifier: &str, schema: &Schema| {
         DFSchema::try_from_qualified_schema(qualifier, schema).map_err(unplanned)
     };
@@ -68,7 +79,7 @@ pub(super) fn planned(
     let matched = |clauses: &[MatchedClause]| {
         let planned = clauses.iter().map(|matched| {
             let set = match &matched.action {
-                MatchedAction::UpdateAll => all(&offered),
+                MatchedAction::UpdateAll => all(&updated),
                 MatchedAction::Update(set) => set.clone(),
                 MatchedAction::Delete => Vec::new(),
             };
@@ -78,7 +89,7 @@ pub(super) fn planned(
         planned.collect::<Result<Vec<_>, CatalogError>>()
     };
     let not_matched = spec.not_matched.iter().map(|inserted| {
-        let set = inserted.insert.clone().unwrap_or_else(|| all(&offered));
+        let set = inserted.insert.clone().unwrap_or_else(|| all(&all_columns));
         clause(inserted.when.as_ref(), &set)
     });
     Ok(PlannedMerge {

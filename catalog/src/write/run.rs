@@ -147,7 +147,7 @@ impl Catalog {
                     table.gate.set_property(TARGET_FILE_SIZE, size);
                 }
                 let columns = existing.schema;
-                let spec = super::merge::planned(session, &write.table, &columns, &source, spec)?;
+                let spec = super::merge::planned(session, write, &columns, &source, spec)?;
                 super::merge::merge(session, &table.table, write, spec, source, properties).await
             }
             WriteMode::Append => {

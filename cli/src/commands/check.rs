@@ -12,8 +12,9 @@ use crate::error::CliError;
 
 /// Judge a table or a file, without changing anything
 ///
-/// A table is judged by the rules that are attached to it, or by `--rules`. A file (Parquet, CSV, JSON lines) needs
-/// `--rules`, and no project.
+/// A table is judged by the rules that are attached to it, or by `--rules`. A file (Parquet; CSV or JSON lines, also packed
+/// as gz, zst or zip) needs `--rules`, and no project. The types of a text file's columns are those that fit the values of
+/// its first thousand rows.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// A table of the catalog, or the path of a file

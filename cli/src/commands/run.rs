@@ -29,7 +29,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
     select: Vec<String>,
 
-    /// Publish again what an earlier run has published with the same input and definition
+    /// Publish again what an earlier run has published with the same input and definition; `mode: append` then adds the
+    /// rows a second time
     #[arg(long)]
     reprocess: bool,
 

@@ -54,6 +54,18 @@ pub(crate) struct JsonLinesOptions {
     pub(crate) has_source_columns: bool,
 }
 
+impl Default for JsonLinesOptions {
+    fn default() -> Self {
+        Self {
+            columns: None,
+            drops_unknown_keys: false,
+            skips_blank_lines: false,
+            max_line_bytes: settings::DEFAULT_MAX_LINE_BYTES,
+            has_source_columns: false,
+        }
+    }
+}
+
 impl JsonLinesOptions {
     /// Reads the options that are there; the others keep their defaults.
     pub(crate) fn parse(fields: &Fields<'_>, problems: &mut Problems) -> Self {
@@ -245,6 +257,11 @@ impl<'r> Lines<'r> {
         })
     }
 
+    /// Whether the line holds nothing but blanks.
+    fn is_blank(&mut self) -> bool {
+        self.records.bytes().trim_ascii().is_empty()
+    }
+
     /// Gives each key of the next object to `each`; false at the end of the file.
     fn next_object(
         &mut self,
@@ -252,6 +269,7 @@ impl<'r> Lines<'r> {
     ) -> Result<bool, InputError> {
         loop {
             match self.records.next()? {
+                Found::Record if self.skips_blank_lines && self.is_blank() => {}
                 Found::Record => break,
                 Found::End => return Ok(false),
                 Found::Blank if self.skips_blank_lines => {}

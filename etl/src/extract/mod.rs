@@ -3,15 +3,16 @@
 //! One format is one file beside this one, and one arm in each function here.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use lakegate_catalog::{Catalog, TableName};
+use lakegate_catalog::{At, Catalog, TableName, TableSnapshot};
 use lakegate_rules::yaml::{Fields, Node, Problems, Span};
 use sha2::{Digest, Sha256};
 
+use crate::batch::hex;
 use crate::files::{self, FileOptions, SourceFile};
 use crate::input_error::InputError;
 use csv::{CsvOptions, CsvReader};
@@ -198,24 +199,24 @@ impl ExtractSpec {
         parameters: &dyn Fn(&str) -> Option<String>,
     ) -> Result<ResolvedExtract, InputError> {
         let source = match &self.source {
-            Source::Delta(delta) => ResolvedSource::Delta(delta.resolve(root, parameters)?),
+            Source::Delta(delta) => Resolved::Delta(delta.resolve(root, parameters)?),
             Source::Files {
                 paths,
                 options,
                 format,
             } => {
                 let mut found: Vec<SourceFile> = Vec::new();
-                let mut seen: HashSet<SourceFile> = HashSet::new();
+                let mut seen: HashSet<(PathBuf, Option<usize>)> = HashSet::new();
                 for path in paths {
                     let text = path.resolve(parameters)?;
                     let files = files::find(root, &text, options);
                     for file in files.map_err(|error| error.at(path.span))? {
-                        if seen.insert(file.clone()) {
+                        if seen.insert(file.on_disk()?) {
                             found.push(file);
                         }
                     }
                 }
-                ResolvedSource::Files {
+                Resolved::Files {
                     files: found.into(),
                     options: Arc::new(options.clone()),
                     format: format.clone(),
@@ -227,54 +228,120 @@ impl ExtractSpec {
     }
 }
 
-/// An extract whose files are known.
+/// An extract whose files are known, or the name of whose table is.
 #[derive(Debug, Clone)]
 pub struct ResolvedExtract {
-    source: ResolvedSource,
+    source: Resolved<DeltaSource<Found>>,
+}
+
+/// An extract that is ready: its files, or one version of its table, which all that is asked of it is of.
+#[derive(Debug, Clone)]
+pub struct OpenExtract {
+    source: Resolved<OpenTable>,
 }
 
 #[derive(Debug, Clone)]
-enum ResolvedSource {
+enum Resolved<D> {
     Files {
         files: Arc<[SourceFile]>,
         options: Arc<FileOptions>,
         format: FileFormat,
         span: Span,
     },
-    Delta(DeltaSource<Found>),
+    Delta(D),
+}
+
+/// The version of a table that is read.
+#[derive(Debug, Clone)]
+struct OpenTable {
+    snapshot: Arc<TableSnapshot>,
+    /// Whether it is read as it is, and not at a version of the stage's choice.
+    is_newest: bool,
+    span: Span,
 }
 
 impl ResolvedExtract {
+    /// Looks up the version of the table.
+    pub async fn open(self, catalog: &Catalog) -> Result<OpenExtract, InputError> {
+        let source = match self.source {
+            Resolved::Files {
+                files,
+                options,
+                format,
+                span,
+            } => Resolved::Files {
+                files,
+                options,
+                format,
+                span,
+            },
+            Resolved::Delta(delta) => Resolved::Delta(OpenTable {
+                snapshot: delta.snapshot(catalog).await?,
+                is_newest: delta.at == At::Latest,
+                span: delta.span,
+            }),
+        };
+        Ok(OpenExtract { source })
+    }
+}
+
+impl OpenExtract {
+    /// A file on disk, by the end of its name: `.csv`, `.tsv`, `.parquet`, `.json`, `.jsonl` or `.ndjson`, all but
+    /// Parquet also in `.gz`, `.zst` and `.zip`. None when the name ends otherwise.
+    pub(crate) fn file(path: &Path, name: &str) -> Result<Option<Self>, InputError> {
+        let Some(format) = FileFormat::of_name(path) else {
+            return Ok(None);
+        };
+        let options = match format {
+            FileFormat::Parquet => FileOptions::unpacked(),
+            FileFormat::Csv(_) | FileFormat::JsonLines(_) => FileOptions::default(),
+        };
+        let files = files::at(path, name, &options)?;
+        Ok(Some(Self {
+            source: Resolved::Files {
+                files: files.into(),
+                options: Arc::new(options),
+                format,
+                span: Span::default(),
+            },
+        }))
+    }
+
     /// The files that are read; members of archives each for themselves.
     pub fn files(&self) -> &[SourceFile] {
         match &self.source {
-            ResolvedSource::Files { files, .. } => files,
-            ResolvedSource::Delta(_) => &[],
+            Resolved::Files { files, .. } => files,
+            Resolved::Delta(_) => &[],
         }
     }
 
     /// Bytes of all files as they are stored; none when the source is a table.
     pub fn bytes(&self) -> Option<u64> {
         match &self.source {
-            ResolvedSource::Files { files, .. } => {
-                Some(files.iter().map(SourceFile::stored_bytes).sum())
-            }
-            ResolvedSource::Delta(_) => None,
+            Resolved::Files { files, .. } => Some(files.iter().map(SourceFile::stored_bytes).sum()),
+            Resolved::Delta(_) => None,
+        }
+    }
+
+    /// The table that is read as it is, and not at a version of the stage's choice.
+    pub fn newest(&self) -> Option<&Arc<TableSnapshot>> {
+        match &self.source {
+            Resolved::Delta(table) if table.is_newest => Some(&table.snapshot),
+            Resolved::Delta(_) | Resolved::Files { .. } => None,
         }
     }
 
     /// SHA-256 over the content and the options: what makes two batches the same.
     ///
     /// Names and order of the files do not matter, unless the view has the names in it.
-    pub async fn digest(&self, catalog: &Catalog) -> Result<String, InputError> {
+    pub async fn digest(&self) -> Result<String, InputError> {
         let mut hash = Sha256::new();
         match &self.source {
-            ResolvedSource::Delta(delta) => {
-                let snapshot = delta.snapshot(catalog).await?;
-                let version = snapshot.version;
-                hash.update(format!("delta {} {version}", snapshot.table_id));
+            Resolved::Delta(table) => {
+                let snapshot = &table.snapshot;
+                hash.update(format!("delta {} {}", snapshot.table_id, snapshot.version));
             }
-            ResolvedSource::Files {
+            Resolved::Files {
                 files,
                 options,
                 format,
@@ -292,20 +359,14 @@ impl ResolvedExtract {
                 }
             }
         }
-        Ok(hash
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex(&hash.finalize()))
     }
 
     /// The columns, reading no more than the headers.
-    pub async fn schema(&self, catalog: &Catalog) -> Result<SchemaRef, InputError> {
+    pub async fn schema(&self) -> Result<SchemaRef, InputError> {
         let (files, options, format, span) = match &self.source {
-            ResolvedSource::Delta(delta) => {
-                return Ok(Arc::clone(&delta.snapshot(catalog).await?.schema));
-            }
-            ResolvedSource::Files {
+            Resolved::Delta(table) => return Ok(Arc::clone(&table.snapshot.schema)),
+            Resolved::Files {
                 files,
                 options,
                 format,
@@ -321,14 +382,13 @@ impl ResolvedExtract {
     }
 
     /// The rows, as a table that streams in bounded memory. Each scan reads the files again.
-    pub async fn provider(&self, catalog: &Catalog) -> Result<Arc<dyn TableProvider>, InputError> {
+    pub async fn provider(&self) -> Result<Arc<dyn TableProvider>, InputError> {
         let (files, options, format, span) = match &self.source {
-            ResolvedSource::Delta(delta) => {
-                let snapshot = delta.snapshot(catalog).await?;
-                let provider = snapshot.scan();
-                return provider.map_err(|error| delta::from_catalog(error).at(delta.span));
+            Resolved::Delta(table) => {
+                let provider = table.snapshot.scan();
+                return provider.map_err(|error| delta::from_catalog(error).at(table.span));
             }
-            ResolvedSource::Files {
+            Resolved::Files {
                 files,
                 options,
                 format,
@@ -341,7 +401,43 @@ impl ResolvedExtract {
     }
 }
 
+/// The rows of a view of text with `_file` and `_line` behind their columns; none when they come from no text file, or
+/// have such columns.
+pub(crate) fn with_places(view: &Arc<dyn TableProvider>) -> Option<Arc<dyn TableProvider>> {
+    let located = view.downcast_ref::<TextTable>()?.with_location()?;
+    Some(Arc::new(located))
+}
+
 impl FileFormat {
+    /// The format of a file that no stage says anything of.
+    fn of_name(path: &Path) -> Option<Self> {
+        let lower = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let (mut stem, mut ending) = lower.rsplit_once('.')?;
+        let is_packed = matches!(ending, "gz" | "gzip" | "zst" | "zstd" | "zip");
+        if is_packed && let Some((inner_stem, inner)) = stem.rsplit_once('.') {
+            (stem, ending) = (inner_stem, inner);
+        }
+        let csv = |delimiter: u8| {
+            let mut options = CsvOptions {
+                skips_blank_lines: true,
+                ..CsvOptions::default()
+            };
+            options.dialect.delimiter = delimiter;
+            Self::Csv(options)
+        };
+        match ending {
+            _ if stem.is_empty() => None,
+            "csv" => Some(csv(b',')),
+            "tsv" => Some(csv(b'\t')),
+            "json" | "jsonl" | "ndjson" => Some(Self::JsonLines(JsonLinesOptions {
+                skips_blank_lines: true,
+                ..JsonLinesOptions::default()
+            })),
+            "parquet" if !is_packed => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+
     fn has_source_columns(&self) -> bool {
         match self {
             Self::Csv(options) => options.has_source_columns,
@@ -380,7 +476,7 @@ impl FileFormat {
     ) -> Result<Arc<dyn TableProvider>, InputError> {
         let Some(columns) = self.columns(&files, &options)? else {
             let schema = parquet::schema(&files)?;
-            return Ok(Arc::new(ParquetTable::new(schema, &files)?));
+            return Ok(Arc::new(ParquetTable::new(schema, files)));
         };
         let has_location = self.has_source_columns();
         let reader: Arc<dyn RowReader> = match self {

@@ -8,7 +8,7 @@
 //!
 //! All files have the same columns with the same types; their order may differ, and the first file's order is the view's.
 
-use std::fs::{self, File};
+use std::fs;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -88,8 +88,7 @@ fn refuse_duplicates(file: &SourceFile, fields: &[Field]) -> Result<(), InputErr
 }
 
 fn footer(file: &SourceFile) -> Result<SchemaRef, InputError> {
-    let opened =
-        File::open(file.path()).map_err(|error| crate::files::read_error(file.name(), error))?;
+    let opened = file.open()?;
     let metadata = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new());
     let metadata = metadata.map_err(|error| {
         InputError::invalid(format!("`{}` is not a whole Parquet file", file.name()))
@@ -103,20 +102,20 @@ fn footer(file: &SourceFile) -> Result<SchemaRef, InputError> {
 #[derive(Debug)]
 pub(crate) struct ParquetTable {
     schema: SchemaRef,
-    files: Vec<PartitionedFile>,
+    files: Arc<[SourceFile]>,
 }
 
 impl ParquetTable {
-    pub(crate) fn new(schema: SchemaRef, files: &[SourceFile]) -> Result<Self, InputError> {
-        let files = files.iter().map(partitioned).collect::<Result<_, _>>()?;
-        Ok(Self { schema, files })
+    pub(crate) fn new(schema: SchemaRef, files: Arc<[SourceFile]>) -> Self {
+        Self { schema, files }
     }
 }
 
+/// The file as the engine reads it, when it is still the one that was found.
 fn partitioned(file: &SourceFile) -> Result<PartitionedFile, InputError> {
     let read_error = |error| crate::files::read_error(file.name(), error);
+    let metadata = file.open()?.metadata().map_err(read_error)?;
     let path = fs::canonicalize(file.path()).map_err(read_error)?;
-    let metadata = fs::metadata(&path).map_err(read_error)?;
     let location = ObjectPath::from_absolute_path(&path).map_err(|error| {
         InputError::invalid(format!("`{}` cannot be addressed", file.name()))
             .with_hint("rename the file")
@@ -156,8 +155,13 @@ impl TableProvider for ParquetTable {
             .config()
             .target_partitions()
             .clamp(1, self.files.len().max(1));
-        let files_in_group = self.files.len().div_ceil(partitions).max(1);
-        let groups = self.files.chunks(files_in_group);
+        let files: Vec<PartitionedFile> = self
+            .files
+            .iter()
+            .map(partitioned)
+            .collect::<Result<_, _>>()?;
+        let files_in_group = files.len().div_ceil(partitions).max(1);
+        let groups = files.chunks(files_in_group);
         let groups = groups.map(|files| FileGroup::new(files.to_vec())).collect();
         let config =
             FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))

@@ -20,8 +20,9 @@ fn parameters_stand_in_paths_and_have_places() {
         _ => None,
     };
     let resolved = spec.resolve(project.root(), &value).unwrap();
-    assert_eq!(resolved.files()[0].name(), "data/2013-01.csv");
-    assert_eq!(resolved.bytes(), Some(4));
+    let open = project.block_on(resolved.open(&project.catalog())).unwrap();
+    assert_eq!(open.files()[0].name(), "data/2013-01.csv");
+    assert_eq!(open.bytes(), Some(4));
     let error = spec.resolve(project.root(), &|_| None).unwrap_err();
     assert_eq!(error.to_string(), "parameter `year` has no value");
     assert_eq!(error.place.unwrap().to_string(), "2:7");
@@ -51,12 +52,10 @@ fn the_digest_is_that_of_content_and_options() {
     project.write("b.csv", "a,b\n1,x\n");
     project.write("c.csv", "a,b\n1,y\n");
     let digest = |options: &str| {
-        let resolved = project
-            .resolve(&format!("{{ format: csv, {options} }}"))
+        let open = project
+            .open(&format!("{{ format: csv, {options} }}"))
             .unwrap();
-        project
-            .block_on(resolved.digest(&project.catalog()))
-            .unwrap()
+        project.block_on(open.digest()).unwrap()
     };
     let first = digest("path: a.csv");
     assert_eq!(first, digest("path: a.csv"));
@@ -71,7 +70,8 @@ fn the_digest_is_that_of_content_and_options() {
 fn several_paths_give_each_file_once() {
     let project = Project::with("a.csv", "a\n1\n");
     project.write("b.csv", "a\n2\n");
-    let read = project.rows("{ format: csv, path: [a.csv, a.csv, b.csv] }");
+    project.write("x/c.txt", "");
+    let read = project.rows("{ format: csv, path: [a.csv, '*.csv', ./a.csv, x/../b.csv] }");
     let mut read = read.unwrap();
     read.sort();
     assert_eq!(read, rows(&[["1"], ["2"]]));

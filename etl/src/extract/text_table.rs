@@ -96,12 +96,16 @@ pub(crate) fn text_schema(columns: &[String], has_location: bool) -> SchemaRef {
     let text = columns
         .iter()
         .map(|name| Field::new(name, DataType::Utf8, true));
-    let location = [
+    let location = location_fields().into_iter().filter(|_| has_location);
+    Arc::new(Schema::new(text.chain(location).collect::<Vec<_>>()))
+}
+
+/// The columns `_file` and `_line`.
+pub(crate) fn location_fields() -> [Field; 2] {
+    [
         Field::new(FILE_COLUMN, DataType::Utf8, false),
         Field::new(LINE_COLUMN, DataType::Int64, false),
-    ];
-    let location = location.into_iter().filter(|_| has_location);
-    Arc::new(Schema::new(text.chain(location).collect::<Vec<_>>()))
+    ]
 }
 
 #[async_trait]

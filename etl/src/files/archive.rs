@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::{FileOptions, Packing, SourceFile, limits};
+use super::{Compression, FileOptions, Packing, SourceFile, limits};
 use crate::input_error::InputError;
 
 /// Most members of an archive: its directory is read once for each of them.
@@ -63,12 +63,19 @@ pub(super) fn members(
             return Err(InputError::invalid(format!("`{full_name}` is encrypted"))
                 .with_hint("unpack it, and extract the unpacked file"));
         }
+        if Compression::Auto.of(Path::new(&member_name)) != Compression::None {
+            return Err(
+                InputError::invalid(format!("`{full_name}` is packed a second time"))
+                    .with_hint("unpack the archive, and extract the files in it"),
+            );
+        }
         expanded_bytes = expanded_bytes.saturating_add(member.size());
         if expanded_bytes > options.max_expanded_bytes {
             return Err(limits::too_large(name, options.max_expanded_bytes));
         }
         if member.size() == 0 {
-            return Err(limits::empty(&full_name));
+            let hint = "`members` names the members to read, as a glob: `members: \"*.csv\"`";
+            return Err(limits::empty(&full_name).with_hint(hint));
         }
         found.push(SourceFile {
             path: path.to_owned(),
@@ -136,7 +143,8 @@ pub(super) fn error(name: &str, error: ZipError) -> InputError {
             InputError::invalid(format!("`{name}` is not a whole zip archive: {why}"))
                 .with_hint("ask for the file again; its transfer was probably interrupted")
         }
-        error => InputError::invalid(format!("`{name}` cannot be unpacked: {error}"))
-            .with_hint("pack it with the method `deflate`"),
+        error => InputError::invalid(format!("`{name}` cannot be unpacked: {error}")).with_hint(
+            "pack it again with the method `deflate`, or unpack it and extract the unpacked files",
+        ),
     }
 }

@@ -29,8 +29,10 @@ pub fn find(root: &Path, path: &str, options: &FileOptions) -> Result<Vec<Source
     let literal = root.join(path);
     let is_glob = path.contains(['*', '?', '[', '{']);
     if !is_glob || literal.exists() {
-        return super::sources(&literal, path, options);
+        return super::at(&literal, path, options);
     }
+    // `a//b` is `a/b`, as it is for paths without patterns.
+    let path = &normal(path);
     let (folder, pattern) = split(path);
     let matcher = GlobBuilder::new(path)
         .literal_separator(true)
@@ -51,9 +53,23 @@ pub fn find(root: &Path, path: &str, options: &FileOptions) -> Result<Vec<Source
     let mut found = Vec::new();
     for name in matches {
         let shown = name.to_string_lossy().into_owned();
-        found.extend(super::sources(&root.join(&name), &shown, options)?);
+        found.extend(super::at(&root.join(&name), &shown, options)?);
     }
     Ok(found)
+}
+
+/// The path without empty parts, and without `.` behind its first one.
+fn normal(path: &str) -> String {
+    let mut normal = String::with_capacity(path.len());
+    for (index, part) in path.split('/').enumerate() {
+        if index == 0 {
+            normal.push_str(part);
+        } else if !part.is_empty() && part != "." {
+            normal.push('/');
+            normal.push_str(part);
+        }
+    }
+    normal
 }
 
 /// The folder before the first part that is a pattern, and the rest.

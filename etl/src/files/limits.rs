@@ -66,6 +66,11 @@ impl<R: Read> Read for Guarded<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.inner.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) if self.bytes > 0 && is_damage(&error) => {
+                return Err(io::Error::other(damaged_behind(
+                    self.name, self.bytes, error,
+                )));
+            }
             Err(error) => return Err(io::Error::other(self::error(self.name, error))),
             Ok(read) => read,
         };
@@ -78,6 +83,27 @@ impl<R: Read> Read for Guarded<'_, R> {
         }
         Ok(read)
     }
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    let is_named = error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<InputError>());
+    let kind = error.kind();
+    !is_named
+        && matches!(
+            kind,
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+        )
+}
+
+/// The error of a packed file that begins well.
+fn damaged_behind(name: &str, bytes: u64, error: io::Error) -> InputError {
+    InputError::invalid(format!(
+        "`{name}` is damaged behind the first {bytes} unpacked bytes, or has something behind its packed data"
+    ))
+    .with_hint("ask for the file again; its transfer was probably interrupted")
+    .caused_by(error)
 }
 
 /// The error of a file without content.

@@ -48,6 +48,7 @@ fn globs_find_files_in_the_order_of_their_names() {
     );
     assert_eq!(names(&project, "d/{a,b}.csv"), ["d/a.csv", "d/b.csv"]);
     assert_eq!(names(&project, "./d/?.csv"), ["./d/a.csv", "./d/b.csv"]);
+    assert_eq!(names(&project, "d//./?.csv"), ["d/a.csv", "d/b.csv"]);
     assert_eq!(names(&project, "d/[1].csv"), ["d/[1].csv"]);
     let absolute = project.root().join("d/e/*.csv");
     assert_eq!(names(&project, absolute.to_str().unwrap()).len(), 1);
@@ -154,6 +155,11 @@ fn damaged_files_are_refused_by_name() {
     project.write("nothing.gz", gz(b""));
     project.write("nothing.zip", zip(&[("a.csv", b"")]));
     project.write("no_members.zip", zip(&[]));
+    project.write("twice.zip", zip(&[("a.csv.gz", &gz(&long))]));
+    project.write(
+        "behind.gz",
+        [gz(&long), b"and something behind it".to_vec()].concat(),
+    );
     let cases = [
         ("cut.gz", "`cut.gz` is cut off"),
         ("cut.zst", "`cut.zst` is cut off"),
@@ -171,6 +177,11 @@ fn damaged_files_are_refused_by_name() {
         ("nothing.gz", "`nothing.gz` is empty"),
         ("nothing.zip", "`nothing.zip/a.csv` is empty"),
         ("no_members.zip", "`no_members.zip` has no files in it"),
+        ("twice.zip", "`twice.zip/a.csv.gz` is packed a second time"),
+        (
+            "behind.gz",
+            "`behind.gz` is damaged behind the first 800000 unpacked bytes, or has something behind",
+        ),
     ];
     for (path, expected) in cases {
         let fault = fault(&project, path, &FileOptions::default());

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use lakegate_engine::Statement;
+use lakegate_engine::{Statement, expression_parameters};
 use lakegate_rules::Suite;
 use lakegate_rules::yaml::{self, Entry, Fields, Node, Problem, Problems, Span, nearest_hint};
 
+use super::find::find;
 use super::{
     BrokenStage, CheckStage, Pipeline, PublishStage, Reading, SqlStage, SqlText, Stage, StageKind,
     TypeStage,
@@ -21,9 +22,6 @@ use crate::typing::{OnError, TypingSpec};
 
 /// Version of the format that this program reads.
 const FORMAT_VERSION: i64 = 1;
-
-/// The folder for pipelines in a project.
-const PIPELINES: &str = "pipelines";
 
 const PIPELINE_KEYS: &[&str] = &["version", "pipeline", "description", "parameters", "stages"];
 
@@ -49,64 +47,6 @@ pub(super) fn read(root: &Path, name_or_path: &str) -> Result<Reading, EtlError>
             Ok(loader.nothing())
         }
     }
-}
-
-/// The pipeline's file, relative to the project folder.
-fn find(root: &Path, name_or_path: &str) -> Result<String, EtlError> {
-    let is_path = name_or_path.contains(['/', '\\'])
-        || name_or_path.ends_with(".yaml")
-        || name_or_path.ends_with(".yml");
-    let candidates = if is_path {
-        vec![name_or_path.to_owned()]
-    } else {
-        ["yaml", "yml"]
-            .map(|end| format!("{PIPELINES}/{name_or_path}.{end}"))
-            .to_vec()
-    };
-    if let Some(found) = candidates.iter().find(|file| root.join(file).is_file()) {
-        return Ok(found.clone());
-    }
-    if is_path {
-        return Err(EtlError::request(
-            format!(
-                "pipeline file `{name_or_path}` does not exist in the project folder `{}`",
-                root.display()
-            ),
-            "paths are relative to the project folder; `-C DIR` names another one".to_owned(),
-        ));
-    }
-    let known = names(root);
-    let hint = if known.is_empty() {
-        Some(format!(
-            "there are no pipelines in `{}`",
-            root.join(PIPELINES).display()
-        ))
-    } else {
-        nearest_hint(name_or_path, &known)
-    };
-    Err(EtlError::request(
-        format!("pipeline `{name_or_path}` does not exist"),
-        hint,
-    ))
-}
-
-/// Names of the pipelines of a project.
-fn names(root: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(root.join(PIPELINES)) else {
-        return Vec::new();
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let is_yaml = path
-                .extension()
-                .is_some_and(|end| end == "yaml" || end == "yml");
-            let stem = path.file_stem()?.to_str()?.to_owned();
-            is_yaml.then_some(stem)
-        })
-        .collect();
-    names.sort();
-    names
 }
 
 struct Loader<'a> {
@@ -495,7 +435,30 @@ impl Loader<'_> {
                         }
                     }
                 }
-                StageKind::Type(_) | StageKind::Check(_) | StageKind::Publish(_) => {}
+                StageKind::Publish(publish) => {
+                    for (sql, span) in publish.mode.conditions() {
+                        self.expect_condition(sql, span, &known);
+                    }
+                }
+                StageKind::Type(_) | StageKind::Check(_) => {}
+            }
+        }
+    }
+
+    /// Reports what is wrong with a condition of a publish before another stage has published.
+    fn expect_condition(&mut self, sql: &str, span: Span, known: &[&str]) {
+        match expression_parameters(sql) {
+            Ok(uses) => {
+                for used in uses {
+                    if !known.contains(&used.name.as_str()) {
+                        let message = format!("unknown parameter `:{}`", used.name);
+                        self.problem(span, message, nearest_hint(&used.name, known));
+                    }
+                }
+            }
+            Err(error) => {
+                let hint = error.hint().map(str::to_owned);
+                self.problem(span, format!("`{sql}` is no condition: {error}"), hint);
             }
         }
     }

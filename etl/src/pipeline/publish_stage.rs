@@ -28,7 +28,11 @@ use crate::batch::published_beside;
 /// writes to it.
 ///
 /// The rule file is attached to the table by the commit that it lets pass. Without `rules`, the rules that
-/// are attached to the table stay and judge the commit.
+/// are attached to the table stay and judge the commit; the stage does not wait for the publishes of tables that only
+/// those name.
+///
+/// The same input through the same definition is published once. When the view is made from the table itself, its input
+/// is what others have brought: the publish runs again when another writer has changed the table.
 #[derive(Debug, Clone)]
 pub struct PublishStage {
     /// Where the stage's settings begin.
@@ -86,7 +90,8 @@ pub enum PublishMode {
 ///
 /// Rows of view and table with equal keys belong together. A null equals nothing, so that a row with a null in its key
 /// would be inserted at each publish: such rows are refused, by a `not_null` of the rules or else by the stage itself, and
-/// the SQL must filter them. The conditions are SQL over `source` and `target`; `delete_when` goes before `update_when`.
+/// the SQL must filter them. Two rows of the view with the same key are refused. With `schema_evolution: add_columns`,
+/// columns that the view lacks keep their values in rows that are updated. The conditions are SQL over `source` and `target`; `delete_when` goes before `update_when`.
 ///
 /// ```yaml
 /// publish:
@@ -116,7 +121,8 @@ pub struct MergeMode {
 ///
 /// The publish adds the columns `valid_from`, `valid_to` and `is_current`. A row of the view whose tracked columns
 /// differ from the current row of its key ends that row and begins another. Keys that the view lacks stay as they are.
-/// A null in the key or in `effective_at` is refused.
+/// A null in the key or in `effective_at` is refused. With `schema_evolution: add_columns`, a row takes the columns that
+/// the view lacks from the row that it ends.
 ///
 /// ```yaml
 /// publish:
@@ -125,7 +131,7 @@ pub struct MergeMode {
 ///   mode: scd2
 ///   key: [customer_id]
 ///   track: [name, city]        # default: every column but the key and `effective_at`
-///   effective_at: changed_at   # a timestamp of the view from when a row is valid; default: the time of the run
+///   effective_at: changed_at   # a timestamp or date of the view from when a row is valid; default: when the run began
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scd2Mode {
@@ -150,6 +156,19 @@ impl PublishMode {
             Self::ReplaceWhere { .. } => "replace_where",
             Self::Merge(_) => "merge",
             Self::Scd2(_) => "scd2",
+        }
+    }
+
+    /// Its SQL conditions, with their places.
+    pub(crate) fn conditions(&self) -> Vec<(&str, Span)> {
+        match self {
+            Self::ReplaceWhere { predicate, span } => vec![(predicate.as_str(), *span)],
+            Self::Merge(merge) => [&merge.update_when, &merge.insert_when, &merge.delete_when]
+                .into_iter()
+                .flatten()
+                .map(|(sql, span)| (sql.as_str(), *span))
+                .collect(),
+            Self::Append | Self::Overwrite | Self::Scd2(_) => Vec::new(),
         }
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct View {
     pub(crate) rows: Option<u64>,
     /// Rows that did not type and left the view.
     pub(crate) untyped: Option<Spooled>,
+    /// The rows with `_file` and `_line` behind their columns, when they come from text files.
+    pub(crate) located: Option<Arc<dyn TableProvider>>,
     /// Counts of a typing that streams.
     pub(crate) counter: Option<Arc<TypingCounter>>,
 }
@@ -74,6 +76,7 @@ impl Finished {
         {
             let counts = counter.total();
             report.rows = (counts.rows > 0).then_some(counts.rows);
+            report.typing = Some(counts);
         }
         report
     }
@@ -101,6 +104,7 @@ impl Draft {
                 table_rows: None,
                 table: None,
                 version: None,
+                typing: None,
                 quarantined: None,
                 quarantine_tables: Vec::new(),
                 report: None,

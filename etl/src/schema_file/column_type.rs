@@ -143,14 +143,14 @@ impl ColumnType {
             ),
             "timestamp" => (
                 Some(Self::Timestamp {
-                    formats: timestamp_formats(fields, problems),
+                    formats: timestamp_formats(fields, true, problems),
                     zone: time_zone(fields, problems)?,
                 }),
                 &["formats", "time_zone"],
             ),
             "timestamp_ntz" => (
                 Some(Self::TimestampNtz {
-                    formats: timestamp_formats(fields, problems),
+                    formats: timestamp_formats(fields, false, problems),
                 }),
                 &["formats"],
             ),
@@ -202,10 +202,9 @@ fn boolean(fields: &Fields<'_>, problems: &mut Problems) -> Option<ColumnType> {
     }
     let true_values = true_values.unwrap_or_else(|| vec!["true".to_owned()]);
     let false_values = false_values.unwrap_or_else(|| vec!["false".to_owned()]);
-    if let Some(both) = true_values
-        .iter()
-        .find(|value| false_values.contains(value))
-    {
+    // Values are compared without regard to case.
+    let is_false = |value: &&String| false_values.iter().any(|f| f.eq_ignore_ascii_case(value));
+    if let Some(both) = true_values.iter().find(is_false) {
         problems.push(
             fields
                 .node()

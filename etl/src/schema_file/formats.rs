@@ -1,8 +1,10 @@
 //! Formats of dates and timestamps.
 
-use chrono::format::{Item, Parsed, StrftimeItems};
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems, parse_and_remainder};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use lakegate_rules::yaml::{Fields, Node, Problems, Value};
+
+const NANOS_IN_SECOND: u32 = 1_000_000_000;
 
 /// One way in which a date or a timestamp is spelled.
 #[derive(Debug, Clone)]
@@ -47,8 +49,20 @@ pub(super) fn date_formats(fields: &Fields<'_>, problems: &mut Problems) -> Vec<
     })
 }
 
-pub(super) fn timestamp_formats(fields: &Fields<'_>, problems: &mut Problems) -> Vec<TimeFormat> {
+/// Formats of moments, or of times without a zone.
+pub(super) fn timestamp_formats(
+    fields: &Fields<'_>,
+    has_zone: bool,
+    problems: &mut Problems,
+) -> Vec<TimeFormat> {
     formats(fields, problems, |node, text, problems| match text {
+        "epoch_seconds" | "epoch_millis" if !has_zone => {
+            let problem = node.problem(format!(
+                "`{text}` counts from a moment, and type `timestamp_ntz` has no zone"
+            ));
+            problems.push(problem.with_hint("set `type: timestamp`".to_owned()));
+            None
+        }
         "epoch_seconds" => Some(TimeFormat::EpochSeconds),
         "epoch_millis" => Some(TimeFormat::EpochMillis),
         "iso" => Some(TimeFormat::Iso),
@@ -92,13 +106,92 @@ fn formats(
 }
 
 fn items(node: &Node, text: &str, problems: &mut Problems) -> Option<Vec<Item<'static>>> {
-    match StrftimeItems::new(text).parse_to_owned() {
-        Ok(items) => Some(items),
-        Err(_) => {
-            let problem = node.problem(format!("`{text}` is not a format of strftime"));
-            problems.push(problem.with_hint("for example `%Y-%m-%d %H:%M:%S`".to_owned()));
-            None
+    let Ok(items) = StrftimeItems::new(text).parse_to_owned() else {
+        let problem = node.problem(format!("`{text}` is not a format of strftime"));
+        problems.push(problem.with_hint("for example `%Y-%m-%d %H:%M:%S`".to_owned()));
+        return None;
+    };
+    for item in &items {
+        let Some((specifier, why, hint)) = unreadable(item) else {
+            continue;
+        };
+        let problem = node.problem(format!("`{specifier}` in the format `{text}` {why}"));
+        problems.push(problem.with_hint(hint.to_owned()));
+        return None;
+    }
+    Some(items)
+}
+
+/// Items that write what they cannot read: the specifier, why, and the way out.
+fn unreadable(item: &Item<'_>) -> Option<(&'static str, &'static str, &'static str)> {
+    match item {
+        Item::Fixed(Fixed::TimezoneName) => Some((
+            "%Z",
+            "stands for the name of a zone, which says no offset",
+            "`%z` reads an offset such as `+0100`; a name that is always the same is text of the format, as in `%H:%M UTC`",
+        )),
+        Item::Numeric(Numeric::Nanosecond, _) => Some((
+            "%f",
+            "counts nanoseconds: it would read `.5` as 5 of them",
+            "`%.f` reads a fraction of a second with its point, `%6f` six digits of one",
+        )),
+        Item::Fixed(Fixed::RFC3339) => Some((
+            "%+",
+            "does not say how many digits there are",
+            "use the format `iso`",
+        )),
+        _ => None,
+    }
+}
+
+/// Reads a text item by item: each takes what it would write. Chrono by itself passes over blanks, and takes fewer
+/// digits than there have to be.
+fn parse(text: &str, items: &[Item<'static>]) -> Option<Parsed> {
+    let mut parsed = Parsed::new();
+    let mut rest = text;
+    for item in items {
+        let behind = parse_and_remainder(&mut parsed, rest, std::iter::once(item)).ok()?;
+        let taken = rest.get(..rest.len() - behind.len())?;
+        if !is_whole(item, taken) {
+            return None;
         }
+        rest = behind;
+    }
+    rest.is_empty().then_some(parsed)
+}
+
+/// Whether an item could have written the text that it took.
+fn is_whole(item: &Item<'_>, taken: &str) -> bool {
+    match item {
+        Item::Space(blanks) => taken == *blanks,
+        Item::OwnedSpace(blanks) => taken == &**blanks,
+        Item::Numeric(numeric, pad) => {
+            let digits = match pad {
+                Pad::Space => taken.trim_start_matches(' '),
+                Pad::Zero | Pad::None => taken,
+            };
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            // Without padding, as in `%-d`, a number has as many digits as it likes.
+            let is_wide = *pad == Pad::None || width(numeric).is_none_or(|w| taken.len() == w);
+            is_number && is_wide
+        }
+        Item::Fixed(Fixed::Nanosecond) => taken.len() <= ".123456789".len(),
+        Item::Fixed(Fixed::Nanosecond3) => taken.len() == ".123".len(),
+        Item::Fixed(Fixed::Nanosecond6) => taken.len() == ".123456".len(),
+        Item::Fixed(Fixed::Nanosecond9) => taken.len() == ".123456789".len(),
+        Item::Fixed(_) => !taken.contains(char::is_whitespace),
+        Item::Literal(_) | Item::OwnedLiteral(_) | Item::Error => true,
+    }
+}
+
+/// Characters of a number; none when it has no limit.
+fn width(numeric: &Numeric) -> Option<usize> {
+    match numeric {
+        Numeric::Year | Numeric::IsoYear => Some(4),
+        Numeric::Ordinal => Some(3),
+        Numeric::Quarter | Numeric::NumDaysFromSun | Numeric::WeekdayFromMon => Some(1),
+        Numeric::Timestamp => None,
+        _ => Some(2),
     }
 }
 
@@ -141,16 +234,14 @@ fn reads_back_timestamp(items: &[Item<'static>]) -> bool {
 
 /// A date by the items of a format.
 pub(crate) fn parse_date(text: &str, items: &[Item<'static>]) -> Option<NaiveDate> {
-    let mut parsed = Parsed::new();
-    chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
+    let parsed = parse(text, items)?;
     let date = parsed.to_naive_date().ok()?;
     (1..=9999).contains(&date.year()).then_some(date)
 }
 
 /// A timestamp by the items of a format.
 pub(crate) fn parse_timestamp(text: &str, items: &[Item<'static>]) -> Option<ParsedTime> {
-    let mut parsed = Parsed::new();
-    chrono::format::parse(&mut parsed, text, items.iter()).ok()?;
+    let parsed = parse(text, items)?;
     let found = if parsed.offset().is_some() || parsed.timestamp().is_some() {
         let moment = match parsed.offset() {
             Some(_) => parsed.to_datetime().ok()?,
@@ -164,11 +255,13 @@ pub(crate) fn parse_timestamp(text: &str, items: &[Item<'static>]) -> Option<Par
     } else {
         ParsedTime::Local(parsed.to_naive_datetime_with_offset(0).ok()?)
     };
-    let year = match found {
-        ParsedTime::Moment(moment) => moment.naive_utc().year(),
-        ParsedTime::Local(local) => local.year(),
+    let time = match found {
+        ParsedTime::Moment(moment) => moment.naive_utc(),
+        ParsedTime::Local(local) => local,
     };
-    (1..=9999).contains(&year).then_some(found)
+    // Chrono keeps a second 60 as more than a whole second of nanoseconds.
+    let exists = (1..=9999).contains(&time.year()) && time.nanosecond() < NANOS_IN_SECOND;
+    exists.then_some(found)
 }
 
 /// `UTC` or an offset such as `+01:00`. Named zones are refused: their rules are not part of Lakegate.

@@ -57,6 +57,26 @@ columns:
 }
 
 #[test]
+fn format_that_cannot_be_read_as_it_is_written_is_refused() {
+    for (column, expected) in [
+        ("type: timestamp, formats: '%F %T %Z'", "`%Z` in the format"),
+        ("type: timestamp, formats: '%F %T.%f'", "`%f` in the format"),
+        ("type: timestamp, formats: '%+'", "`%+` in the format"),
+        (
+            "type: timestamp_ntz, formats: epoch_millis",
+            "`epoch_millis` counts from a moment, and type `timestamp_ntz` has no zone",
+        ),
+        (
+            "type: boolean, true_values: [Y], false_values: [y]",
+            "`Y` is both true and false",
+        ),
+    ] {
+        let found = problems(&format!("version: 1\ncolumns: [{{ name: x, {column} }}]"));
+        assert!(found[0].contains(expected), "{found:#?}");
+    }
+}
+
+#[test]
 fn defaults_of_the_file_hold_until_a_column_says_otherwise() {
     let text = "
 version: 1

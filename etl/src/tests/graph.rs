@@ -181,5 +181,5 @@ stages:
     expect(&report, "publish_bad", Outcome::Failed);
     expect(&report, "publish_after", Outcome::Skipped);
     expect(&report, "publish_good", Outcome::Done);
-    assert_eq!(report.exit_code(), 3);
+    assert_eq!(report.exit_code(), 2);
 }

@@ -92,3 +92,142 @@ async fn null_in_a_key_that_the_rules_refuse_is_left_to_their_report() {
     }
     assert_eq!(project.rows(ALL).await, ["1,Ulm,10", "2,Bern,20"]);
 }
+
+/// A table from `data/a.csv`, and then a view that lacks the column `city`.
+async fn narrower(publish: &str) -> Project {
+    let project = project(&format!("{publish}, schema_evolution: add_columns")).await;
+    project.run().await;
+    let file = project.root().join("pipelines/p.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    project.write(
+        "pipelines/p.yaml",
+        &text.replace("SELECT id, city, n", "SELECT id, n"),
+    );
+    let report = project.run_with("input", "data/b.csv").await;
+    expect(&report, "publish_cities", Outcome::Done);
+    project
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn merge_keeps_the_values_of_columns_that_the_view_lacks() {
+    let project = narrower("mode: merge, key: id").await;
+    assert_eq!(project.rows(ALL).await, ["1,Ulm,10", "2,Bern,21", "3,,30"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scd2_keeps_the_values_of_columns_that_the_view_lacks() {
+    let project = narrower("mode: scd2, key: [id]").await;
+    let history = "SELECT id, city, n, is_current FROM silver.cities ORDER BY id, valid_from";
+    assert_eq!(
+        project.rows(history).await,
+        [
+            "1,Ulm,10,true",
+            "2,Bern,20,false",
+            "2,Bern,21,true",
+            "3,,30,true"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_keys_that_are_new_to_the_table_are_refused() {
+    for input in ["data/a.csv", "data/b.csv"] {
+        let project = project("mode: merge, key: id").await;
+        if input == "data/b.csv" {
+            project.run().await;
+        }
+        project.write(input, "id,city,n\n8,Rom,80\n8,Riga,81\n");
+        let report = project.run_with("input", input).await;
+        expect(&report, "publish_cities", Outcome::Failed);
+        let error = report.stage("publish_cities").unwrap().error.clone();
+        assert!(error.unwrap().contains("(id = 8)"), "{report:#?}");
+    }
+}
+
+/// A project that publishes one row with the column `at` as a history.
+async fn history_at(at: &str) -> Project {
+    let project = Project::new().await;
+    project.write(
+        "pipelines/p.yaml",
+        &format!(
+            "version: 1
+stages:
+  - name: raw
+    sql: {{ query: \"SELECT 1 AS id, 'a' AS name, {at} AS at\" }}
+  - name: out
+    publish: {{ view: raw, table: s.h, mode: scd2, key: [id], effective_at: at }}
+"
+        ),
+    );
+    project
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_reaches_as_far_as_the_times_of_a_table() {
+    for (at, valid_from) in [
+        (
+            "arrow_cast('9000-01-01T00:00:00', 'Timestamp(Microsecond, Some(\\\"UTC\\\"))')",
+            "9000-01-01T00:00:00Z",
+        ),
+        ("arrow_cast('1500-01-01', 'Date32')", "1500-01-01T00:00:00Z"),
+    ] {
+        let project = history_at(at).await;
+        assert_eq!(project.validate().await, "");
+        expect(&project.run().await, "out", Outcome::Done);
+        let valid_from = [valid_from.to_owned()];
+        assert_eq!(project.rows("SELECT valid_from FROM s.h").await, valid_from);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_begins_at_times_and_not_at_numbers() {
+    let project = history_at("CAST(1357034400 AS bigint)").await;
+    let expected = "`effective_at` names the column `at`, which is Int64 and no time";
+    let problems = project.validate().await;
+    assert!(problems.contains(expected), "{problems}");
+    let report = project.run().await;
+    assert_eq!(
+        report.stage("out").unwrap().error.as_deref(),
+        Some(expected)
+    );
+    assert_eq!(report.exit_code(), 2);
+
+    let finer = "arrow_cast('2013-01-01T00:00:00.1234567', 'Timestamp(Nanosecond, None)')";
+    let report = history_at(finer).await.run().await;
+    let error = report.stage("out").unwrap().error.clone().unwrap();
+    assert!(
+        error.contains("finer than a microsecond: (id = 1)"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_into_a_table_that_keeps_none_is_refused_by_its_columns() {
+    let project = project("mode: append").await;
+    project.run().await;
+    let file = project.root().join("pipelines/p.yaml");
+    let text = std::fs::read_to_string(file).unwrap();
+    project.write(
+        "pipelines/p.yaml",
+        &text.replace("mode: append", "mode: scd2, key: [id]"),
+    );
+    let expected =
+        "table `silver.cities` keeps no history: it lacks `valid_from`, `valid_to`, `is_current`";
+    let problems = project.validate().await;
+    assert!(problems.contains(expected), "{problems}");
+    refuses(
+        &project,
+        expected,
+        "publish the history to a table of its own",
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_run_become_valid_when_it_began() {
+    let project = project("mode: scd2, key: [id]").await;
+    let report = project.run().await;
+    let micros = report.started_at.timestamp_micros();
+    let valid_from = "SELECT DISTINCT arrow_cast(valid_from, 'Int64') FROM silver.cities";
+    assert_eq!(project.rows(valid_from).await, [micros.to_string()]);
+}

@@ -1,17 +1,20 @@
 //! Whole pipelines over projects in temporary folders.
 
+mod batches;
 mod bound_values;
+mod files;
 mod graph;
 mod keys;
 mod publish;
 mod quarantine;
 mod query;
+mod untyped;
 mod validate;
 mod verdicts;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -19,7 +22,8 @@ use futures::TryStreamExt;
 use lakegate_engine::QueryOptions;
 
 use crate::{
-    EtlError, Lakegate, LakegateOptions, Outcome, Pipeline, RunOptions, RunReport, Silent, run,
+    EtlError, Lakegate, LakegateOptions, Outcome, Pipeline, RunEvent, RunEvents, RunOptions,
+    RunReport, Silent, run,
 };
 
 #[expect(clippy::disallowed_methods, reason = "tests use the real clock")]
@@ -77,6 +81,36 @@ impl Project {
         self.try_run(options).await.unwrap()
     }
 
+    /// Runs another pipeline of the project with one parameter; it must succeed.
+    pub(crate) async fn run_pipeline(&self, name: &str, parameter: &str, value: &str) {
+        let pipeline = Pipeline::load(self.root(), name).unwrap();
+        let options = RunOptions {
+            parameters: BTreeMap::from([(parameter.to_owned(), value.to_owned())]),
+            ..RunOptions::default()
+        };
+        let report = run(&self.lakegate, &pipeline, options, Arc::new(Silent))
+            .await
+            .unwrap();
+        assert_eq!(report.exit_code(), 0, "{report:#?}");
+    }
+
+    /// Runs the pipeline and gives its warnings too, each behind the name of its stage.
+    pub(crate) async fn run_and_listen(&self, options: RunOptions) -> (RunReport, Vec<String>) {
+        let listener = Arc::new(Listener::default());
+        let pipeline = self.load().unwrap();
+        let report = run(&self.lakegate, &pipeline, options, listener.clone())
+            .await
+            .unwrap();
+        let warnings = listener.0.lock().unwrap().clone();
+        (report, warnings)
+    }
+
+    /// What `validate` finds, as people see it.
+    pub(crate) async fn validate(&self) -> String {
+        let problems = crate::validate_file(&self.lakegate, "p").await.unwrap();
+        problems.to_string()
+    }
+
     /// Why a query is refused.
     pub(crate) async fn refused(&self, sql: &str) -> lakegate_engine::EngineError {
         let engine = &self.lakegate.engine;
@@ -106,6 +140,18 @@ impl Project {
             }
         }
         rows
+    }
+}
+
+/// Keeps warnings.
+#[derive(Default)]
+struct Listener(Mutex<Vec<String>>);
+
+impl RunEvents for Listener {
+    fn event(&self, event: &RunEvent) {
+        if let RunEvent::Warning { stage, message } = event {
+            self.0.lock().unwrap().push(format!("{stage}: {message}"));
+        }
     }
 }
 

@@ -196,6 +196,23 @@ async fn changed_rules_are_attached_without_writing_rows_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn looser_rules_of_a_batch_that_is_done_are_attached_with_a_warning() {
+    let project = project("mode: append, rules: checks/c.yaml").await;
+    let rules = "version: 1\ntable: silver.cities\n";
+    let strict = format!("{rules}columns:\n  n: [{{ between: [0, 100] }}]\n");
+    project.write("checks/c.yaml", &strict);
+    project.run().await;
+    let loose = format!("{rules}columns:\n  id: [not_null]\n");
+    project.write("checks/c.yaml", &loose);
+    let (report, warnings) = project.run_and_listen(RunOptions::default()).await;
+    expect(&report, "publish_cities", Outcome::Done);
+    assert!(
+        warnings[0].contains("other rules were attached to `silver.cities` and are replaced"),
+        "{warnings:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_check_stage_stops_the_publish_behind_it() {
     let project = project("mode: append").await;
     let text = std::fs::read_to_string(project.root().join("pipelines/p.yaml")).unwrap();

@@ -1,5 +1,7 @@
 //! Rows that are kept out of a table.
 
+use lakegate_rules::Verdict;
+
 use super::publish::{ALL, project};
 use super::{Project, expect};
 use crate::{Outcome, RunOptions};
@@ -173,4 +175,47 @@ async fn nulls_in_place_of_bad_values_need_nullable_columns() {
         error.contains("pipelines/p.yaml:8:") && error.contains("puts nulls into column `id`"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warning_over_the_source_is_in_report_commit_and_records() {
+    let project = project("mode: append, rules: checks/c.yaml").await;
+    project.write(
+        "checks/c.yaml",
+        "version: 1\ntable: silver.cities\ncolumns:\n  n: [{ between: { min: 0, max: 15, at_least: { warn: 99%, error: 10% }, bad_rows: quarantine } }]\n",
+    );
+    let report = project.run().await;
+    let stage = report.stage("publish_cities").unwrap();
+    assert_eq!(stage.verdict.as_deref(), Some("warn"));
+    let check = &stage.report.as_ref().unwrap().checks[0];
+    assert_eq!((check.verdict, check.bad_rows), (Verdict::Warn, Some(1)));
+    let kept = "SELECT verdict, bad_rows FROM lakegate.check_results";
+    assert_eq!(project.rows(kept).await, ["warn,1"]);
+    let table = "silver.cities".parse().unwrap();
+    let commits = project
+        .lakegate
+        .catalog
+        .history(&table, None)
+        .await
+        .unwrap();
+    let said = commits[0].lakegate.as_ref().unwrap();
+    assert_eq!(said["verdict"], "warn");
+    assert_eq!(said["warned"], serde_json::json!(["n/between"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batch_without_bad_rows_makes_no_version_of_the_quarantine() {
+    let project = project("mode: append, rules: checks/c.yaml").await;
+    project.write("checks/c.yaml", &rules(15, 1000));
+    project.run().await;
+    project.write("data/b.csv", "id,city,n\n4,Linz,4\n");
+    project.run_with("input", "data/b.csv").await;
+    let table = "silver.cities__quarantine".parse().unwrap();
+    let commits = project
+        .lakegate
+        .catalog
+        .history(&table, None)
+        .await
+        .unwrap();
+    assert_eq!(commits.len(), 1);
 }

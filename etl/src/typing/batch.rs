@@ -29,16 +29,13 @@ pub(super) struct TypedBatch {
 #[derive(Debug)]
 pub(super) struct Batcher {
     typing: Arc<Typing>,
-    /// Columns of `_file` and `_line` in the batches.
-    location: Option<(usize, usize)>,
     pub(super) counts: TypingCounts,
 }
 
 impl Batcher {
-    pub(super) fn new(typing: Arc<Typing>, location: Option<(usize, usize)>) -> Self {
+    pub(super) fn new(typing: Arc<Typing>) -> Self {
         Self {
             typing,
-            location,
             counts: TypingCounts::default(),
         }
     }
@@ -108,7 +105,7 @@ impl Batcher {
                 let nullable = nullable(&typing.output);
                 let good = filter_record_batch(&record_batch(nullable, arrays, rows)?, &is_good)?;
                 let good_rows = good.num_rows();
-                let mut text = batch.columns()[..typing.input.fields().len()].to_vec();
+                let mut text = batch.columns().to_vec();
                 text.push(self.errors(batch, rows, cells)?);
                 let bad = record_batch(Arc::clone(&typing.bad), text, rows)?;
                 return Ok(TypedBatch {
@@ -177,7 +174,7 @@ impl Batcher {
 
     /// Where a row comes from.
     fn place(&self, batch: &RecordBatch, row: usize) -> String {
-        let located = self.location.and_then(|(file, line)| {
+        let located = self.typing.location.and_then(|(file, line)| {
             let file = batch.column(file).as_string_opt::<i32>()?;
             let line = batch.column(line).as_primitive_opt::<Int64Type>()?;
             Some(format!("{}:{}", file.value(row), line.value(row)))

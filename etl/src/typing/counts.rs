@@ -1,26 +1,41 @@
 //! What a typing stage counts.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Mutex;
+
+use serde::{Deserialize, Serialize};
+
+/// Bad values that a message names.
+const NAMED_VALUES: usize = 3;
 
 /// Bad values that are kept as examples.
 const MOST_EXAMPLES: usize = 10;
 
 /// What a typing stage did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypingCounts {
     /// Rows read.
     pub rows: u64,
     /// Rows with at least one value that does not type.
     pub bad_rows: u64,
     /// Values that do not type, for each column that has some, in the order of the schema file.
-    pub bad_values: Vec<(String, u64)>,
+    pub bad_values: Vec<BadColumn>,
     /// The first ones.
     pub examples: Vec<BadValue>,
 }
 
+/// How many values of a column do not type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadColumn {
+    /// The column.
+    pub column: String,
+    /// How many.
+    pub values: u64,
+}
+
 /// One value that does not type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadValue {
     /// The file and line when they are known, or else the row: `data.csv:17`, `row 17`.
     pub place: String,
@@ -38,9 +53,16 @@ impl TypingCounts {
     }
 
     pub(super) fn add_bad_value(&mut self, column: &str) {
-        match self.bad_values.iter_mut().find(|(name, _)| name == column) {
-            Some((_, count)) => *count += 1,
-            None => self.bad_values.push((column.to_owned(), 1)),
+        self.add_bad_values(column, 1);
+    }
+
+    fn add_bad_values(&mut self, column: &str, values: u64) {
+        match self.bad_values.iter_mut().find(|bad| bad.column == column) {
+            Some(bad) => bad.values += values,
+            None => self.bad_values.push(BadColumn {
+                column: column.to_owned(),
+                values,
+            }),
         }
     }
 
@@ -48,17 +70,44 @@ impl TypingCounts {
     pub(super) fn merge(&mut self, other: &Self, columns: &[&str]) {
         self.rows += other.rows;
         self.bad_rows += other.bad_rows;
-        for (column, count) in &other.bad_values {
-            match self.bad_values.iter_mut().find(|(name, _)| name == column) {
-                Some((_, sum)) => *sum += count,
-                None => self.bad_values.push((column.clone(), *count)),
-            }
+        for bad in &other.bad_values {
+            self.add_bad_values(&bad.column, bad.values);
         }
         let position = |name: &str| columns.iter().position(|column| *column == name);
-        self.bad_values.sort_by_key(|(name, _)| position(name));
+        self.bad_values.sort_by_key(|bad| position(&bad.column));
         let missing = MOST_EXAMPLES.saturating_sub(self.examples.len());
         self.examples
             .extend(other.examples.iter().take(missing).cloned());
+    }
+}
+
+impl fmt::Display for TypingCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<String> = self
+            .bad_values
+            .iter()
+            .map(|bad| format!("{} in `{}`", bad.values, bad.column))
+            .collect();
+        let examples: Vec<String> = self
+            .examples
+            .iter()
+            .take(NAMED_VALUES)
+            .map(|bad| {
+                let value = bad.value.as_deref().unwrap_or("null");
+                format!(
+                    "{}: `{value}` in `{}`: {}",
+                    bad.place, bad.column, bad.reason
+                )
+            })
+            .collect();
+        write!(
+            f,
+            "{} of {} rows have values that do not type: {} ({})",
+            self.bad_rows,
+            self.rows,
+            columns.join(", "),
+            examples.join("; ")
+        )
     }
 }
 

@@ -1,4 +1,5 @@
-//! Numbers from text, without loss: nothing is rounded, and nothing wraps.
+//! Numbers from text: nothing wraps, and whole numbers and decimals are not rounded. `float` and `double` take the
+//! nearest number that they have.
 
 use std::borrow::Cow;
 use std::fmt::Display;

@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 use super::Typing;
 use super::batch::{Batcher, TypedBatch};
 use super::counts::{TypingCounter, TypingCounts};
-use crate::extract::text_table::TextTable;
 use crate::input_error::InputError;
 use crate::scratch::SpoolWriter;
 
@@ -33,16 +32,9 @@ impl Typing {
         counter: Arc<TypingCounter>,
     ) -> Arc<dyn TableProvider> {
         Arc::new(TypedTable {
-            source: TypedSource::new(self, input),
-            rows: Rows::Good(counter),
-        })
-    }
-
-    /// The rows that `on_error: quarantine` takes out, as a table that streams: each scan reads `input` again.
-    pub fn bad_table(&self, input: Arc<dyn TableProvider>) -> Arc<dyn TableProvider> {
-        Arc::new(TypedTable {
-            source: TypedSource::new(self, input),
-            rows: Rows::Bad,
+            typing: Arc::new(self.clone()),
+            input,
+            counter,
         })
     }
 
@@ -54,8 +46,9 @@ impl Typing {
         good: &mut SpoolWriter,
         mut bad: Option<&mut SpoolWriter>,
     ) -> Result<TypingCounts, InputError> {
-        let source = TypedSource::new(self, input);
-        let plan = source.plan(session).await.map_err(input_error)?;
+        let typing = Arc::new(self.clone());
+        let plan = input.scan(session, None, &[], None).await;
+        let plan = plan.map_err(input_error)?;
         let context = session.task_ctx();
         let partitions = plan.output_partitioning().partition_count();
         let (sender, mut receiver) = mpsc::channel(partitions.max(1));
@@ -66,7 +59,7 @@ impl Typing {
             tasks.spawn(type_partition(
                 partition,
                 input,
-                source.batcher(),
+                Batcher::new(Arc::clone(&typing)),
                 sender.clone(),
             ));
         }
@@ -136,72 +129,17 @@ fn input_error(error: DataFusionError) -> InputError {
     }
 }
 
-/// The input, with the location of its rows when it can tell.
-#[derive(Debug, Clone)]
-struct TypedSource {
-    typing: Arc<Typing>,
-    input: Arc<dyn TableProvider>,
-    location: Option<(usize, usize)>,
-}
-
-impl TypedSource {
-    fn new(typing: &Typing, input: Arc<dyn TableProvider>) -> Self {
-        let located = input.downcast_ref::<TextTable>();
-        let located = located.and_then(TextTable::with_location);
-        let typing = Arc::new(typing.clone());
-        match located {
-            // The two columns stand behind those that the typing knows.
-            Some(located) => {
-                let columns = typing.input.fields().len();
-                Self {
-                    typing,
-                    input: Arc::new(located),
-                    location: Some((columns, columns + 1)),
-                }
-            }
-            None => Self {
-                location: typing.location,
-                typing,
-                input,
-            },
-        }
-    }
-
-    async fn plan(&self, session: &dyn Session) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        self.input.scan(session, None, &[], None).await
-    }
-
-    fn batcher(&self) -> Batcher {
-        Batcher::new(Arc::clone(&self.typing), self.location)
-    }
-}
-
-/// Which rows a table gives.
-#[derive(Debug, Clone)]
-enum Rows {
-    Good(Arc<TypingCounter>),
-    Bad,
-}
-
 #[derive(Debug)]
 struct TypedTable {
-    source: TypedSource,
-    rows: Rows,
-}
-
-impl TypedTable {
-    fn row_schema(&self) -> SchemaRef {
-        match self.rows {
-            Rows::Good(_) => self.source.typing.output_schema(),
-            Rows::Bad => self.source.typing.bad_schema(),
-        }
-    }
+    typing: Arc<Typing>,
+    input: Arc<dyn TableProvider>,
+    counter: Arc<TypingCounter>,
 }
 
 #[async_trait]
 impl TableProvider for TypedTable {
     fn schema(&self) -> SchemaRef {
-        self.row_schema()
+        self.typing.output_schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -215,13 +153,13 @@ impl TableProvider for TypedTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        let plan = self.source.plan(state).await?;
+        let plan = self.input.scan(state, None, &[], None).await?;
         let partitions = plan.output_partitioning().partition_count();
-        let schema = self.row_schema();
+        let schema = self.typing.output_schema();
         let partitions = (0..partitions).map(|partition| {
             Arc::new(TypedPartition {
-                source: self.source.clone(),
-                rows: self.rows.clone(),
+                typing: Arc::clone(&self.typing),
+                counter: Arc::clone(&self.counter),
                 schema: Arc::clone(&schema),
                 plan: Arc::clone(&plan),
                 partition,
@@ -242,8 +180,8 @@ impl TableProvider for TypedTable {
 
 #[derive(Debug)]
 struct TypedPartition {
-    source: TypedSource,
-    rows: Rows,
+    typing: Arc<Typing>,
+    counter: Arc<TypingCounter>,
     schema: SchemaRef,
     plan: Arc<dyn ExecutionPlan>,
     partition: usize,
@@ -265,9 +203,9 @@ impl PartitionStream for TypedPartition {
         };
         let state = PartitionState {
             input,
-            batcher: self.source.batcher(),
-            rows: self.rows.clone(),
-            typing: Arc::clone(&self.source.typing),
+            batcher: Batcher::new(Arc::clone(&self.typing)),
+            counter: Arc::clone(&self.counter),
+            typing: Arc::clone(&self.typing),
             partition: self.partition,
         };
         let rows = stream::try_unfold(state, PartitionState::next).boxed();
@@ -278,7 +216,7 @@ impl PartitionStream for TypedPartition {
 struct PartitionState {
     input: SendableRecordBatchStream,
     batcher: Batcher,
-    rows: Rows,
+    counter: Arc<TypingCounter>,
     typing: Arc<Typing>,
     partition: usize,
 }
@@ -287,18 +225,13 @@ impl PartitionState {
     async fn next(mut self) -> DataFusionResult<Option<(RecordBatch, Self)>> {
         while let Some(batch) = self.input.try_next().await? {
             let typed = self.batcher.next(&batch)?;
-            let rows = match self.rows {
-                Rows::Good(_) => Some(typed.good),
-                Rows::Bad => typed.bad,
-            };
-            if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
-                return Ok(Some((rows, self)));
+            if typed.good.num_rows() > 0 {
+                return Ok(Some((typed.good, self)));
             }
         }
-        if let Rows::Good(counter) = &self.rows {
-            let columns = self.typing.column_names();
-            counter.set(self.partition, &columns, self.batcher.counts);
-        }
+        let columns = self.typing.column_names();
+        self.counter
+            .set(self.partition, &columns, self.batcher.counts);
         Ok(None)
     }
 }

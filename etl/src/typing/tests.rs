@@ -7,6 +7,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 
 use super::*;
+use crate::extract::with_places;
 use crate::scratch::Scratch;
 use crate::test_support::{Project, Rows, rows, session, shown};
 
@@ -34,6 +35,16 @@ columns:
   - { name: note, type: string }
 ";
 
+/// A typing of rows that say where they stand, and these rows.
+fn placed(
+    project: &Project,
+    raw: &Arc<dyn TableProvider>,
+    on_error: &str,
+) -> (Typing, Arc<dyn TableProvider>) {
+    let typing = project.typing(raw, SCHEMA, on_error).unwrap();
+    (typing.with_places(), with_places(raw).unwrap())
+}
+
 fn csv_view(project: &Project) -> Arc<dyn TableProvider> {
     project.write("d/a.csv", CSV);
     project.provider("{ format: csv, path: d/a.csv }").unwrap()
@@ -43,7 +54,7 @@ fn csv_view(project: &Project) -> Arc<dyn TableProvider> {
 fn fail_names_file_line_column_value_reason_and_stage() {
     let project = Project::new();
     let raw = csv_view(&project);
-    let typing = project.typing(&raw, SCHEMA, "fail").unwrap();
+    let (typing, raw) = placed(&project, &raw, "fail");
     assert!(!typing.output_schema().field(0).is_nullable());
     let error = project
         .table_rows(typing.table(raw, Arc::default()))
@@ -80,7 +91,12 @@ fn expected_counts() -> TypingCounts {
     TypingCounts {
         rows: 3,
         bad_rows: 1,
-        bad_values: vec![("id".into(), 1), ("day".into(), 1)],
+        bad_values: ["id", "day"]
+            .map(|column| BadColumn {
+                column: column.into(),
+                values: 1,
+            })
+            .into(),
         examples: vec![
             example("id", "two", "is not a whole number"),
             example(
@@ -98,7 +114,7 @@ const ERRORS: &str = "[{column: id, value: two, reason: is not a whole number}, 
 fn null_keeps_the_row_and_says_why() {
     let project = Project::new();
     let raw = csv_view(&project);
-    let typing = project.typing(&raw, SCHEMA, "null").unwrap();
+    let (typing, raw) = placed(&project, &raw, "null");
     let counter = Arc::new(TypingCounter::default());
     let table = typing.table(raw, Arc::clone(&counter));
     let expected = rows(&[
@@ -114,32 +130,15 @@ fn null_keeps_the_row_and_says_why() {
 }
 
 #[test]
-fn quarantine_takes_the_row_out_and_keeps_its_text() {
-    let project = Project::new();
-    let raw = csv_view(&project);
-    let typing = project.typing(&raw, SCHEMA, "quarantine").unwrap();
-    let counter = Arc::new(TypingCounter::default());
-    let good = typing.table(Arc::clone(&raw), Arc::clone(&counter));
-    let expected = rows(&[["1", "2013-01-01", "x"], ["3", "2013-01-03", "z"]]);
-    assert_eq!(project.table_rows(good).unwrap(), expected);
-    assert_eq!(counter.total(), expected_counts());
-    let bad = typing.bad_table(raw);
-    assert_eq!(bad.schema(), typing.bad_schema());
-    assert_eq!(
-        project.table_rows(bad).unwrap(),
-        rows(&[["two", "2013-02-30", "y", ERRORS]])
-    );
-}
-
-#[test]
-fn one_reading_spools_good_and_bad_rows() {
+fn quarantine_takes_rows_out_and_keeps_their_text_and_place() {
     let project = Project::new();
     let raw = csv_view(&project);
     project.write("d/b.csv", CSV);
     let both = project
         .provider("{ format: csv, path: 'd/*.csv' }")
         .unwrap();
-    let typing = project.typing(&raw, SCHEMA, "quarantine").unwrap();
+    let (typing, _) = placed(&project, &raw, "quarantine");
+    let both = with_places(&both).unwrap();
     let (counts, good, bad) = project.block_on(async {
         let scratch = Scratch::new(project.root()).unwrap();
         let mut good = scratch.writer("typed", typing.output_schema()).unwrap();
@@ -156,14 +155,25 @@ fn one_reading_spools_good_and_bad_rows() {
         )
     });
     assert_eq!((counts.rows, counts.bad_rows), (6, 2));
-    assert_eq!(
-        counts.bad_values,
-        [("id".to_owned(), 2), ("day".to_owned(), 2)]
-    );
+    let bad_values: Vec<_> = counts
+        .bad_values
+        .iter()
+        .map(|bad| (bad.column.as_str(), bad.values))
+        .collect();
+    assert_eq!(bad_values, [("id", 2), ("day", 2)]);
     assert_eq!((good.rows, bad.rows), (4, 2));
-    assert_eq!(project.table_rows(good.provider).unwrap().len(), 4);
-    let bad: Rows = project.table_rows(bad.provider).unwrap();
-    assert_eq!(bad[0], rows(&[["two", "2013-02-30", "y", ERRORS]])[0]);
+    let good = project.table_rows(good.provider).unwrap();
+    assert_eq!(
+        good[..2],
+        rows(&[["1", "2013-01-01", "x"], ["3", "2013-01-03", "z"]])
+    );
+    let mut bad: Rows = project.table_rows(bad.provider).unwrap();
+    bad.sort();
+    let expected = rows(&[
+        ["two", "2013-02-30", "y", "d/a.csv", "3", ERRORS],
+        ["two", "2013-02-30", "y", "d/b.csv", "3", ERRORS],
+    ]);
+    assert_eq!(bad, expected);
 }
 
 #[test]

@@ -98,6 +98,25 @@ fn epoch(text: &str, micros_in_unit: i64) -> Result<ParsedTime, &'static str> {
     Ok(ParsedTime::Moment(moment.with_timezone(&Utc.fix())))
 }
 
+/// A day as ISO 8601 has it: `2013-01-31`.
+pub(crate) fn iso_day(text: &str) -> Option<NaiveDate> {
+    match iso_date(text.as_bytes()) {
+        Some((date, [])) => date,
+        _ => None,
+    }
+}
+
+/// A moment as ISO 8601 has it, no finer than a microsecond: in UTC unless it has an offset, and midnight for a day.
+pub(crate) fn iso_moment(text: &str) -> Option<DateTime<Utc>> {
+    if let Some(day) = iso_day(text) {
+        return Some(day.and_time(NaiveTime::MIN).and_utc());
+    }
+    match iso_time(text.as_bytes()).ok()? {
+        ParsedTime::Moment(moment) => Some(moment.with_timezone(&Utc)),
+        ParsedTime::Local(local) => Some(local.and_utc()),
+    }
+}
+
 fn digits(bytes: &[u8]) -> Option<u32> {
     bytes.iter().try_fold(0, |number, byte| {
         let is_digit = byte.is_ascii_digit();

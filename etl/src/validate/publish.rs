@@ -12,17 +12,18 @@ use lakegate_rules::yaml::{Span, nearest_hint};
 
 use super::views::empty;
 use super::{Planning, ViewSchema};
-use crate::pipeline::{PublishMode, PublishStage};
-use crate::publish::scd2;
+use crate::pipeline::{PublishMode, PublishStage, Scd2Mode};
+use crate::publish::{scd2, takes_rows_out};
+use crate::quarantine;
 
 impl Planning<'_> {
     pub(super) async fn publish(&mut self, publish: &PublishStage) {
         let view = self.views.get(&publish.view).cloned();
-        let (columns, is_certain) = match view {
+        let (columns, is_certain) = match &view {
             Some(ViewSchema {
                 columns: Some(columns),
                 is_certain,
-            }) => (columns, is_certain),
+            }) => (Arc::clone(columns), *is_certain),
             _ => {
                 self.tables
                     .insert(publish.table.clone(), ViewSchema::unknown());
@@ -30,6 +31,15 @@ impl Planning<'_> {
             }
         };
         self.expect_columns(publish, &columns);
+        if publish.rules.as_deref().is_some_and(takes_rows_out)
+            && let Some(taken) = quarantine::taken_name(&columns)
+        {
+            let (message, hint) = quarantine::name_is_taken(&publish.view, &taken);
+            self.problem(publish.view_span, message, Some(hint));
+        }
+        if let (PublishMode::Scd2(mode), Some(view)) = (&publish.mode, &view) {
+            self.expect_history(publish, mode, view).await;
+        }
         let table = self.columns_after(publish, &columns).await;
         self.conditions(publish, &columns, &table);
         if is_certain && let Some(suite) = &publish.rules {
@@ -114,14 +124,25 @@ impl Planning<'_> {
                 self.problem(span, message, nearest_hint(column, &known));
             }
         }
-        if matches!(publish.mode, PublishMode::Scd2(_)) {
-            for column in scd2::ADDED.iter().filter(|column| known.contains(column)) {
-                let message = format!(
-                    "view `{}` has a column `{column}`, which `mode: scd2` adds",
-                    publish.view
-                );
-                self.problem(publish.view_span, message, None);
-            }
+    }
+
+    /// The columns let a history be kept.
+    async fn expect_history(&mut self, publish: &PublishStage, mode: &Scd2Mode, view: &ViewSchema) {
+        let Some(columns) = view.columns.as_ref().filter(|_| view.is_certain) else {
+            return;
+        };
+        let table = match self.tables.get(&publish.table) {
+            Some(published) => published.columns.clone(),
+            None => self
+                .lakegate
+                .catalog
+                .snapshot(&publish.table, At::Latest)
+                .await
+                .ok()
+                .map(|snapshot| Arc::clone(&snapshot.schema)),
+        };
+        for mistake in scd2::mistakes(publish, mode, columns, table.as_ref()) {
+            self.problem(mistake.span, mistake.message, Some(mistake.hint));
         }
     }
 

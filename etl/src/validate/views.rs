@@ -13,8 +13,9 @@ use super::{Planning, ViewSchema};
 use crate::extract::ExtractSpec;
 use crate::input_error::InputErrorKind;
 use crate::pipeline::{CheckStage, SqlStage, TypeStage};
+use crate::quarantine;
 use crate::transform::{repeated_column, view_name};
-use crate::typing::Typing;
+use crate::typing::{OnError, Typing};
 
 /// Columns of which only the names are known.
 pub(super) fn unknown_types(names: &[String]) -> SchemaRef {
@@ -64,8 +65,12 @@ impl Planning<'_> {
             return ViewSchema::unknown();
         }
         let resolved = spec.resolve(&self.pipeline.root, &|name| texts.get(name).cloned());
-        let schema = match resolved {
-            Ok(resolved) => resolved.schema(&self.lakegate.catalog).await,
+        let open = match resolved {
+            Ok(resolved) => resolved.open(&self.lakegate.catalog).await,
+            Err(error) => Err(error),
+        };
+        let schema = match open {
+            Ok(open) => open.schema().await,
             Err(error) => Err(error),
         };
         match schema {
@@ -95,6 +100,12 @@ impl Planning<'_> {
             }) => Arc::clone(columns),
             _ => as_wanted,
         };
+        if stage.spec.on_error == OnError::Quarantine
+            && let Some(taken) = quarantine::taken_name(&input)
+        {
+            let (message, hint) = quarantine::name_is_taken(&stage.spec.view, &taken);
+            self.problem(stage.spec.view_span, message, Some(hint));
+        }
         match Typing::new(name, &stage.spec, Arc::clone(&stage.schema), &input) {
             Ok(typing) => ViewSchema::certain(typing.output_schema()),
             Err(problems) => {
@@ -127,6 +138,7 @@ impl Planning<'_> {
         let options = QueryOptions {
             at: At::Latest,
             parameters: self.values.bound.clone(),
+            versions: None,
             overlays,
         };
         let file = &self.pipeline.file;

@@ -30,7 +30,11 @@ fn values_are_text_as_they_are_spelled() {
         "columns: [b], unknown_keys: drop",
         &[["2"]],
     );
-    check("{}\n{\"a\": 1}\n\n", "blank_lines: skip", &[["∅"], ["1"]]);
+    check(
+        "{}\n \t\n{\"a\": 1}\n\n",
+        "blank_lines: skip",
+        &[["∅"], ["1"]],
+    );
 }
 
 #[test]

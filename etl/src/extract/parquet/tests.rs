@@ -83,3 +83,19 @@ fn files_that_differ_or_are_no_parquet_are_refused_by_name() {
         assert!(fault.starts_with(expected), "{fault}\n!=\n{expected}");
     }
 }
+
+#[test]
+fn file_that_changes_between_its_digest_and_its_reading_is_refused() {
+    let project = Project::new();
+    write(&project, "a.parquet", vec![("n", numbers(&[1]))]);
+    let extract = project
+        .open("{ format: parquet, path: a.parquet }")
+        .unwrap();
+    let rows = project.block_on(extract.provider()).unwrap();
+    write(&project, "a.parquet", vec![("n", numbers(&[1, 2, 3]))]);
+    let expected = "`a.parquet` changed while the run was reading it";
+    let error = project.table_rows(rows).unwrap_err();
+    assert!(error.to_string().starts_with(expected), "{error}");
+    let error = project.block_on(extract.provider()).unwrap_err();
+    assert!(error.to_string().starts_with(expected), "{error}");
+}

@@ -211,8 +211,17 @@ fn dates() {
         ],
     );
     good(
-        "type: date, formats: ['%d.%m.%Y', iso]",
-        &[("31.1.2013", "2013-01-31"), ("2013-01-31", "2013-01-31")],
+        "type: date, formats: ['%-d.%-m.%Y', '%d.%m.%y', iso]",
+        &[
+            ("31.1.2013", "2013-01-31"),
+            ("01.02.69", "2069-02-01"),
+            ("01.02.70", "1970-02-01"),
+            ("2013-01-31", "2013-01-31"),
+        ],
+    );
+    good(
+        "type: date, formats: ['%e %b %Y', '%Y-%j']",
+        &[(" 1 feb 2013", "2013-02-01"), ("2013-032", "2013-02-01")],
     );
     let no_such = "is not a date that exists between the years 1 and 9999";
     let not_a_date = "is not a date of the expected format";
@@ -234,8 +243,14 @@ fn dates() {
             ("31.02.2013", not_a_date),
             ("01.01.99999", not_a_date),
             ("2013-01-31", not_a_date),
+            ("01.02.24", not_a_date),
+            ("1.02.2024", not_a_date),
+            (" 01.02.2024", not_a_date),
+            ("01. 2.2024", not_a_date),
+            ("01.02.+2024", not_a_date),
         ],
     );
+    bad("type: date, formats: '%Y%m%d'", &[("2013123", not_a_date)]);
 }
 
 #[test]
@@ -284,8 +299,26 @@ fn timestamps() {
             ("2013-01-31T10:00", "2013-01-31T10:00:00"),
         ],
     );
+    good(
+        "type: timestamp_ntz, formats: ['%Y-%m-%d %H:%M:%S%.f', '%Y%m%d%H%M%S%3f']",
+        &[
+            ("2013-01-31 10:00:00.5", "2013-01-31T10:00:00.500"),
+            ("2013-01-31 10:00:00", "2013-01-31T10:00:00"),
+            ("20130131100000250", "2013-01-31T10:00:00.250"),
+        ],
+    );
     let no_such = "is not a time that exists between the years 1 and 9999";
     let not_a_time = "is not a timestamp of the expected format";
+    bad(
+        "type: timestamp, formats: '%Y-%m-%d %H:%M:%S%.f'",
+        &[
+            ("2013-01-01 23:59:60", not_a_time),
+            ("2013-01-01 1:02:03", not_a_time),
+            ("2013-01-01  01:02:03", not_a_time),
+            ("2013-01-01 01:02:03.1234567890", not_a_time),
+            ("2013-01-01 01:02:03.1234567", "is finer than a microsecond"),
+        ],
+    );
     bad(
         "type: timestamp",
         &[
