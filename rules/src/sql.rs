@@ -6,6 +6,8 @@
 //!
 //! Source: sqlparser 0.62, `Parser::parse_infix`.
 
+mod depth;
+
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParser, DFParserBuilder};
 use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
@@ -22,9 +24,13 @@ const FIRST_WINDOW: usize = 64;
 /// Reads SQL into tokens with their places.
 ///
 /// # Errors
-/// When the text holds what is no token, such as a string without its end. The error has the place.
+/// When the text is longer or nests deeper than a plan may, or holds what is no token, such as a string without its
+/// end. The error has the place.
 pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
-    Tokenizer::new(&DIALECT, sql).tokenize_with_location()
+    depth::check_length(sql)?;
+    let tokens = Tokenizer::new(&DIALECT, sql).tokenize_with_location()?;
+    depth::check(&tokens)?;
+    Ok(tokens)
 }
 
 /// A parser of tokens.
