@@ -2,11 +2,12 @@
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::type_coercion::binary::comparison_coercion;
+use datafusion::logical_expr::{Expr, cast, lit};
 
 use crate::assertion::{Number, parse_moment};
 use crate::checks::sql_type;
-use crate::plan::{Planner, Trouble};
+use crate::plan::{Planner, Trouble, column, plain_type};
 use crate::suite::Check;
 use crate::yaml::{Resolved, Scalar};
 
@@ -26,11 +27,79 @@ pub(crate) const fn is_time(data_type: &DataType) -> bool {
     )
 }
 
+/// The type to which two types of values are cast before they are compared; `None` for values that do not compare.
+///
+/// Dates and timestamps are compared as microseconds in UTC: a timestamp without a zone is in UTC everywhere, and
+/// nanoseconds, which would be the finer unit, end in the year 2262.
+pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    let (left, right) = (plain_type(left), plain_type(right));
+    if left == right {
+        return (!left.is_nested()).then(|| left.clone());
+    }
+    if left.is_null() || right.is_null() {
+        return Some(if left.is_null() { right } else { left }.clone());
+    }
+    if is_text(left) && is_text(right) {
+        return Some(DataType::Utf8View);
+    }
+    if is_time(left) && is_time(right) {
+        return Some(DataType::Timestamp(
+            TimeUnit::Microsecond,
+            Some("UTC".into()),
+        ));
+    }
+    if is_exact(left) && is_exact(right) {
+        return comparison_coercion(left, right);
+    }
+    (fits_double(left) && fits_double(right)).then_some(DataType::Float64)
+}
+
+/// Whether it is a number without rounding.
+fn is_exact(data_type: &DataType) -> bool {
+    data_type.is_integer() || data_type.is_decimal()
+}
+
+/// Whether every value is a double, so that comparing it with one rounds nothing.
+fn fits_double(data_type: &DataType) -> bool {
+    data_type.is_floating()
+        || matches!(
+            data_type,
+            DataType::Int8
+                | DataType::Int16
+                | DataType::Int32
+                | DataType::UInt8
+                | DataType::UInt16
+                | DataType::UInt32
+        )
+}
+
+/// The way out when two types of numbers do not compare.
+pub(crate) fn rounding_hint(left: &DataType, right: &DataType) -> Option<String> {
+    let is_rounding = left.is_numeric() && right.is_numeric();
+    is_rounding.then(|| {
+        "a floating-point number rounds the other one: give both columns one type, or say how to round in a check `sql`"
+            .to_owned()
+    })
+}
+
+/// A column as values of the type in which they are compared. Equal values are equal in every bit: a negative zero is zero.
+pub(crate) fn comparable(name: &str, found: &DataType, wanted: &DataType) -> Expr {
+    let mut values = column(name);
+    if found != wanted {
+        values = cast(values, wanted.clone());
+    }
+    match wanted {
+        DataType::Float64 => values + lit(0f64),
+        DataType::Float32 => values + lit(0f32),
+        _ => values,
+    }
+}
+
 /// A column that has to be text.
 pub(crate) fn text_column(check: &Check, planner: &Planner, name: &str) -> Result<Expr, Trouble> {
     let column = planner.column(name)?;
     let data_type = planner.data_type(name)?;
-    if is_text(&data_type) {
+    if is_text(&data_type) || data_type.is_null() {
         return Ok(column);
     }
     Err(Trouble::new(format!(
@@ -47,12 +116,7 @@ pub(crate) fn literal(
     column: &str,
 ) -> Result<ScalarValue, Trouble> {
     let text = scalar.text.as_str();
-    let wrong = || {
-        Trouble::new(format!(
-            "`{text}` is no value of column `{column}`, whose type is {}",
-            sql_type(data_type)
-        ))
-    };
+    let wrong = || no_value(text, data_type, column);
     let value = if data_type.is_integer() {
         let Some(Number::Exact { unscaled, scale }) = Number::parse(text) else {
             return Err(wrong());
@@ -68,13 +132,6 @@ pub(crate) fn literal(
         rescale_exactly(unscaled, scale, i32::from(*to))
             .filter(|v| v.unsigned_abs() < 10u128.pow(u32::from(*precision).min(38)))
             .map(|v| ScalarValue::Decimal128(Some(v), *precision, *to))
-    } else if data_type.is_floating() {
-        let number = Number::parse(text).ok_or_else(wrong)?.to_f64();
-        match data_type {
-            DataType::Float32 => Some(ScalarValue::Float32(Some(number as f32))),
-            DataType::Float64 => Some(ScalarValue::Float64(Some(number))),
-            _ => None,
-        }
     } else if is_time(data_type) {
         parse_moment(text).and_then(|micros| moment(micros, data_type))
     } else if data_type == &DataType::Boolean {
@@ -89,6 +146,14 @@ pub(crate) fn literal(
         )));
     };
     value.ok_or_else(wrong)
+}
+
+/// The trouble of a value that the column's type does not have.
+pub(crate) fn no_value(text: &str, data_type: &DataType, column: &str) -> Trouble {
+    Trouble::new(format!(
+        "`{text}` is no value of column `{column}`, whose type is {}",
+        sql_type(data_type)
+    ))
 }
 
 fn integer(value: i128, data_type: &DataType) -> Option<ScalarValue> {

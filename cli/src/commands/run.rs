@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lakegate_etl::{NO_WORSE, Outcome, Pipeline, RunOptions, RunReport, StageReport};
+use lakegate_etl::{Outcome, Pipeline, RunOptions, RunReport, StageReport};
 use lakegate_rules::{Report, Verdict, thousands, to_junit};
 
 use crate::commands::{CHECK_FAILED, DONE};
@@ -212,11 +212,7 @@ fn stage_line(stage: &StageReport) -> Option<String> {
             1 => "1 check".to_owned(),
             count => format!("{count} checks"),
         };
-        let verdict = match stage.is_accepted_as_no_worse() {
-            true => NO_WORSE.to_owned(),
-            false => report.verdict().to_string(),
-        };
-        line.push_str(&format!(", {checks}: {verdict}"));
+        line.push_str(&format!(", {checks}: {}", report.verdict()));
     }
     if let (Outcome::Skipped, Some(error)) = (stage.outcome, &stage.error) {
         line.push_str(&format!(": {error}"));
