@@ -10,14 +10,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
-use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::assertion::Number;
 use crate::plan::Trouble;
@@ -218,8 +216,7 @@ fn has_subquery(expr: &Expr) -> Result<bool, Trouble> {
 }
 
 fn parser(sql: &str) -> Result<DFParser<'static>, Trouble> {
-    let tokens = sql::tokenize(sql)
-        .map_err(|error| DataFusionError::SQL(Box::new(ParserError::from(error)), None))?;
+    let tokens = sql::tokenize(sql).map_err(|error| Trouble::new(error.to_string()))?;
     Ok(sql::parser(tokens)?)
 }
 

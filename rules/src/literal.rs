@@ -48,15 +48,41 @@ pub(crate) fn common_type(left: &DataType, right: &DataType) -> Option<DataType>
             Some("UTC".into()),
         ));
     }
-    if is_exact(left) && is_exact(right) {
+    if left.is_integer() && right.is_integer() {
         return comparison_coercion(left, right);
+    }
+    if let (Some(left), Some(right)) = (digits_of(left), digits_of(right)) {
+        return decimal_for(left, right);
     }
     (fits_double(left) && fits_double(right)).then_some(DataType::Float64)
 }
 
-/// Whether it is a number without rounding.
-fn is_exact(data_type: &DataType) -> bool {
-    data_type.is_integer() || data_type.is_decimal()
+/// Digits before and behind the point of a number without rounding.
+fn digits_of(data_type: &DataType) -> Option<(i16, i16)> {
+    match data_type {
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => {
+            let scale = i16::from(*scale);
+            Some((i16::from(*precision) - scale, scale))
+        }
+        // As many as 64 bits have.
+        data_type if data_type.is_integer() => Some((20, 0)),
+        _ => None,
+    }
+}
+
+/// The decimal that holds the digits of both.
+fn decimal_for(left: (i16, i16), right: (i16, i16)) -> Option<DataType> {
+    let scale = left.1.max(right.1);
+    let precision = u8::try_from(left.0.max(right.0) + scale).ok()?;
+    let scale = i8::try_from(scale).ok()?;
+    match precision {
+        0..=38 => Some(DataType::Decimal128(precision, scale)),
+        39..=76 => Some(DataType::Decimal256(precision, scale)),
+        _ => None,
+    }
 }
 
 /// Whether every value is a double, so that comparing it with one rounds nothing.
@@ -118,18 +144,9 @@ pub(crate) fn literal(
     let text = scalar.text.as_str();
     let wrong = || no_value(text, data_type, column);
     let value = if data_type.is_integer() {
-        let Some(Number::Exact { unscaled, scale }) = Number::parse(text) else {
-            return Err(wrong());
-        };
-        integer(
-            rescale_exactly(unscaled, scale, 0).ok_or_else(wrong)?,
-            data_type,
-        )
+        integer(digits(text, 0).ok_or_else(wrong)?, data_type)
     } else if let DataType::Decimal128(precision, to) = data_type {
-        let Some(Number::Exact { unscaled, scale }) = Number::parse(text) else {
-            return Err(wrong());
-        };
-        rescale_exactly(unscaled, scale, i32::from(*to))
+        digits(text, i32::from(*to))
             .filter(|v| v.unsigned_abs() < 10u128.pow(u32::from(*precision).min(38)))
             .map(|v| ScalarValue::Decimal128(Some(v), *precision, *to))
     } else if is_time(data_type) {
@@ -170,14 +187,10 @@ fn integer(value: i128, data_type: &DataType) -> Option<ScalarValue> {
     })
 }
 
-/// The same number with another scale; `None` when digits would be lost.
-fn rescale_exactly(unscaled: i128, from: u32, to: i32) -> Option<i128> {
-    let shift = to.checked_sub(i32::try_from(from).ok()?)?;
-    let power = 10i128.checked_pow(shift.unsigned_abs())?;
-    if shift >= 0 {
-        return unscaled.checked_mul(power);
-    }
-    (unscaled % power == 0).then_some(unscaled / power)
+/// A number as all its digits at a scale; `None` when digits would be lost.
+fn digits(text: &str, scale: i32) -> Option<i128> {
+    let (digits, has_rest) = Number::parse(text)?.steps(scale)?;
+    digits.to_i128().filter(|_| !has_rest)
 }
 
 fn moment(micros: i64, data_type: &DataType) -> Option<ScalarValue> {

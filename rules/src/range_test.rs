@@ -174,38 +174,24 @@ fn ticks(limit: &Limit, data_type: &DataType, now: DateTime<Utc>, side: Side) ->
 }
 
 fn number_ticks(number: Number, scale: i32, side: Side) -> Option<i128> {
-    let open = match side {
-        Side::Low => i128::MIN,
-        Side::High => i128::MAX,
-    };
-    let (unscaled, from) = match number {
-        Number::Exact { unscaled, scale } => (unscaled, i32::try_from(scale).ok()?),
+    match number {
         Number::Float(value) if value.is_infinite() => {
             // Beyond every value on its own side, and no range at all on the other.
-            let is_open = (value < 0.0) == (side == Side::Low);
-            return Some(if is_open { open } else { !open });
+            return Some(if value < 0.0 { i128::MIN } else { i128::MAX });
         }
         Number::Float(value) => return float_ticks(value, scale, side),
-    };
-    let shift = scale - from;
-    let Some(power) = 10i128.checked_pow(shift.unsigned_abs()) else {
-        // Beyond all digits on the one side, nearer to zero than the smallest step on the other.
-        return Some(match (shift >= 0, unscaled.signum(), side) {
-            (_, 0, _) | (false, 1, Side::High) | (false, -1, Side::Low) => 0,
-            (true, 1, _) => i128::MAX,
-            (true, _, _) => i128::MIN,
-            (false, sign, _) => sign,
-        });
-    };
-    if shift >= 0 {
-        // A limit beyond all digits is beyond every value.
-        return Some(unscaled.checked_mul(power).unwrap_or(if unscaled < 0 {
-            i128::MIN
-        } else {
-            i128::MAX
-        }));
+        Number::Exact { .. } => {}
     }
-    Some(divide(unscaled, power, side))
+    // A limit beyond all digits is beyond every value.
+    let beyond = |is_negative| if is_negative { i128::MIN } else { i128::MAX };
+    let Some((floor, has_rest)) = number.steps(scale) else {
+        return Some(beyond(number.to_f64() < 0.0));
+    };
+    let ticks = match side {
+        Side::Low if has_rest => floor.checked_add(i256::ONE)?,
+        Side::Low | Side::High => floor,
+    };
+    Some(ticks.to_i128().unwrap_or(beyond(ticks.is_negative())))
 }
 
 /// A limit with more digits than are read exactly.

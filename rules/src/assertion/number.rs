@@ -13,7 +13,7 @@ pub(crate) enum Number {
     /// `unscaled * 10^-scale`.
     Exact {
         /// All digits.
-        unscaled: i128,
+        unscaled: i256,
         /// How many of them stand behind the point.
         scale: u32,
     },
@@ -25,7 +25,7 @@ impl Number {
     /// A whole number.
     pub(crate) const fn integer(value: i128) -> Self {
         Self::Exact {
-            unscaled: value,
+            unscaled: i256::from_i128(value),
             scale: 0,
         }
     }
@@ -51,10 +51,9 @@ impl Number {
     pub(crate) fn to_f64(self) -> f64 {
         match self {
             // Parsing rounds once; dividing by a power of ten would round twice.
-            Self::Exact { unscaled, scale } if scale > 0 => {
+            Self::Exact { unscaled, scale } => {
                 format!("{unscaled}e-{scale}").parse().unwrap_or(f64::NAN)
             }
-            Self::Exact { unscaled, .. } => unscaled as f64,
             Self::Float(value) => value,
         }
     }
@@ -68,16 +67,32 @@ impl Number {
                     unscaled: other,
                     scale: other_scale,
                 },
-            ) => compare_exactly(
-                (i256::from_i128(unscaled), scale),
-                (i256::from_i128(other), other_scale),
-            ),
+            ) => compare_exactly((unscaled, scale), (other, other_scale)),
             _ => self.to_f64().partial_cmp(&other.to_f64()),
         }
     }
+
+    /// An exact number in steps of a scale, rounded down, and whether something is left. None beyond the digits of a
+    /// decimal.
+    pub(crate) fn steps(self, scale: i32) -> Option<(i256, bool)> {
+        let Self::Exact {
+            unscaled,
+            scale: from,
+        } = self
+        else {
+            return None;
+        };
+        let shift = scale.checked_sub(i32::try_from(from).ok()?)?;
+        let power = shift.unsigned_abs();
+        if shift >= 0 {
+            return Some((rescale(unscaled, power)?, false));
+        }
+        let (whole, rest) = split((unscaled, power))?;
+        Some((whole, rest != i256::ZERO))
+    }
 }
 
-/// Most digits behind the point, as many as a decimal has.
+/// Most digits, behind the point and in all: as many as a decimal has.
 const MAX_SCALE: u32 = 76;
 
 /// Compares two numbers, each all digits and how many of them stand behind the point. None beyond the digits of a decimal.
@@ -118,9 +133,13 @@ impl fmt::Display for Number {
             Self::Exact { unscaled, scale: 0 } => write!(f, "{unscaled}"),
             Self::Exact { unscaled, scale } => {
                 let scale = scale as usize;
-                let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
+                let text = unscaled.to_string();
+                let (sign, digits) = match text.strip_prefix('-') {
+                    Some(digits) => ("-", digits),
+                    None => ("", text.as_str()),
+                };
+                let digits = format!("{digits:0>width$}", width = scale + 1);
                 let (whole, fraction) = digits.split_at(digits.len() - scale);
-                let sign = if unscaled < 0 { "-" } else { "" };
                 let fraction = fraction.trim_end_matches('0');
                 if fraction.is_empty() {
                     write!(f, "{sign}{whole}")
@@ -159,24 +178,33 @@ fn parse_exact(text: &str) -> Option<Number> {
         return None;
     }
     let fraction = fraction.trim_end_matches('0');
-    let magnitude: i128 = match format!("{whole}{fraction}").as_str() {
-        "" => 0,
-        digits => digits.parse().ok()?,
-    };
-    let unscaled = if is_negative { -magnitude } else { magnitude };
-    if unscaled == 0 {
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    if digits.is_empty() {
         return Some(Number::integer(0));
     }
+    if digits.len() > MAX_SCALE as usize {
+        return None;
+    }
+    let magnitude: i256 = digits.parse().ok()?;
+    let unscaled = if is_negative {
+        magnitude.checked_neg()?
+    } else {
+        magnitude
+    };
     let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent)?;
     match u32::try_from(scale) {
         Ok(scale) if scale <= MAX_SCALE => Some(Number::Exact { unscaled, scale }),
         Ok(_) => None,
-        Err(_) => Some(Number::integer(rescale(unscaled, scale.unsigned_abs())?)),
+        Err(_) => Some(Number::Exact {
+            unscaled: rescale(unscaled, scale.unsigned_abs())?,
+            scale: 0,
+        }),
     }
 }
 
-pub(super) fn rescale(unscaled: i128, by: u32) -> Option<i128> {
-    unscaled.checked_mul(10i128.checked_pow(by)?)
+pub(super) fn rescale(unscaled: i256, by: u32) -> Option<i256> {
+    unscaled.checked_mul(power_of_ten(by)?)
 }
 
 #[cfg(test)]
@@ -210,6 +238,11 @@ mod tests {
                 Ordering::Greater,
             ),
             (many, "1e300", Ordering::Less),
+            (
+                "99999999999999999999999999999999999999",
+                "99999999999999999999999999999999999998.5",
+                Ordering::Greater,
+            ),
         ] {
             assert_eq!(compare(left, right), Some(expected), "{left} {right}");
             assert_eq!(

@@ -11,6 +11,7 @@ use datafusion::common::ScalarValue;
 use super::Bound;
 use super::number::{Number, compare_exactly, rescale};
 use super::value::{Amount, Value};
+use crate::checks::sql_type;
 use crate::plan::Trouble;
 
 /// A metric, in the form in which it is exact.
@@ -49,7 +50,8 @@ impl Quantity {
         match Self::of_value(value) {
             Some(quantity) => Ok(Some(quantity)),
             None => Err(Trouble::new(format!(
-                "`{value}` is outside the range that can be compared"
+                "a value of type {} is outside the range that can be compared",
+                sql_type(&value.data_type())
             ))),
         }
     }
@@ -73,16 +75,10 @@ impl Quantity {
                 v.to_string().parse().unwrap_or(f64::from(*v)),
             ))),
             ScalarValue::Float64(Some(v)) => Some(Self::Number(Number::Float(*v))),
-            ScalarValue::Decimal32(Some(v), _, scale) => decimal(i128::from(*v), *scale),
-            ScalarValue::Decimal64(Some(v), _, scale) => decimal(i128::from(*v), *scale),
-            ScalarValue::Decimal128(Some(v), _, scale) => decimal(*v, *scale),
-            ScalarValue::Decimal256(Some(v), _, scale) => match v.to_i128() {
-                Some(v) => decimal(v, *scale),
-                None => format!("{v}e{}", -i32::from(*scale))
-                    .parse()
-                    .ok()
-                    .map(|v| Self::Number(Number::Float(v))),
-            },
+            ScalarValue::Decimal32(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal64(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal128(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal256(Some(v), _, scale) => decimal(*v, *scale),
             ScalarValue::Dictionary(_, inner) => Self::of_value(inner),
             ScalarValue::Utf8(Some(v))
             | ScalarValue::LargeUtf8(Some(v))
@@ -150,12 +146,12 @@ impl Quantity {
     }
 }
 
-fn decimal(unscaled: i128, scale: i8) -> Option<Quantity> {
+fn decimal(unscaled: i256, scale: i8) -> Option<Quantity> {
     let number = match u32::try_from(scale) {
         Ok(scale) => Number::Exact { unscaled, scale },
-        Err(_) => match rescale(unscaled, u32::from(scale.unsigned_abs())) {
-            Some(unscaled) => Number::integer(unscaled),
-            None => Number::Float(unscaled as f64 * 10f64.powi(-i32::from(scale))),
+        Err(_) => Number::Exact {
+            unscaled: rescale(unscaled, u32::from(scale.unsigned_abs()))?,
+            scale: 0,
         },
     };
     Some(Quantity::Number(number))
@@ -195,8 +191,9 @@ fn compare_mean(sum: Number, count: u64, wanted: Number) -> Option<Ordering> {
     ) = (sum, wanted)
     {
         let count = i256::from_i128(i128::from(count));
-        let wanted = i256::from_i128(wanted).checked_mul(count)?;
-        return compare_exactly((i256::from_i128(unscaled), scale), (wanted, wanted_scale));
+        if let Some(wanted) = wanted.checked_mul(count) {
+            return compare_exactly((unscaled, scale), (wanted, wanted_scale));
+        }
     }
     (sum.to_f64() / count as f64).partial_cmp(&wanted.to_f64())
 }
@@ -207,7 +204,7 @@ fn compare_share(part: u64, whole: u64, percent: Number) -> Option<Ordering> {
     match percent {
         Number::Exact { unscaled, scale } => {
             let parts = part.checked_mul(i256::from_i128(100))?;
-            let wanted = i256::from_i128(unscaled).checked_mul(whole)?;
+            let wanted = unscaled.checked_mul(whole)?;
             compare_exactly((parts, 0), (wanted, scale))
         }
         // A percent is read exactly.
@@ -232,13 +229,14 @@ impl fmt::Display for Quantity {
 
 /// The mean of a sum; exact where the division is.
 fn mean(sum: Number, count: u64) -> Number {
-    match sum {
-        Number::Exact { unscaled, scale } if unscaled % i128::from(count) == 0 => Number::Exact {
-            unscaled: unscaled / i128::from(count),
-            scale,
-        },
-        sum => Number::Float(sum.to_f64() / count as f64),
+    let divisor = i256::from_i128(i128::from(count));
+    if let Number::Exact { unscaled, scale } = sum
+        && unscaled.checked_rem(divisor) == Some(i256::ZERO)
+        && let Some(unscaled) = unscaled.checked_div(divisor)
+    {
+        return Number::Exact { unscaled, scale };
     }
+    Number::Float(sum.to_f64() / count as f64)
 }
 
 /// A share for people. It says `100%` and `0%` only when that is exact.

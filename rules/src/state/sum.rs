@@ -173,7 +173,10 @@ impl Sum {
 
 fn scaled(unscaled: i128, scale: i8) -> Option<Number> {
     match u32::try_from(scale) {
-        Ok(scale) => Some(Number::Exact { unscaled, scale }),
+        Ok(scale) => Some(Number::Exact {
+            unscaled: unscaled.into(),
+            scale,
+        }),
         Err(_) => {
             let power = 10i128.checked_pow(u32::from(scale.unsigned_abs()))?;
             Some(Number::integer(unscaled.checked_mul(power)?))

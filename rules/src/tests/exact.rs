@@ -308,3 +308,16 @@ async fn samples_hold_the_key_and_nothing_without_one() {
     );
     assert_eq!(results[1].samples.len(), 4);
 }
+
+#[tokio::test]
+async fn decimals_of_all_digits_are_compared() {
+    let sql = "SELECT arrow_cast('99999999999999999999999999999999999999', 'Decimal128(38, 0)') AS x, \
+                      arrow_cast('1.25', 'Decimal128(12, 2)') AS y, 7 AS z";
+    let yaml = "columns:\n  x: [{compare: {operator: '>', column: y}}, {max: {at_most: 99999999999999999999999999999999999998.5}}, {between: {max: 99999999999999999999999999999999999999.5}}]\n  y: [{compare: {operator: '<', column: z}}]\n";
+    let verdicts: Vec<_> = judge_sql(sql, yaml)
+        .await
+        .into_iter()
+        .map(|r| r.verdict)
+        .collect();
+    assert_eq!(verdicts, [Pass, Fail, Pass, Pass]);
+}
