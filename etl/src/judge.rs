@@ -18,9 +18,6 @@ use crate::EtlError;
 /// Checks that a message names; the others are counted.
 const NAMED_CHECKS: usize = 5;
 
-/// The verdict over a version that fails its rules, and no more than the version before: `gate: no_worse` accepts it.
-pub const NO_WORSE: &str = "no_worse";
-
 /// Suites that are kept parsed.
 const KEPT_SUITES: usize = 256;
 
@@ -100,9 +97,7 @@ impl RulesJudge {
         let mut report = self.report(&suite, judged, others).await;
         report.apply_waivers(&waivers(&candidate.waivers)?, candidate.commit_time);
 
-        let mut verdict = verdict_name(report.verdict());
-        let mut accept = !report.blocks();
-        if !accept
+        if report.blocks()
             && suite.gate == Gate::NoWorse
             && let Some(base) = &candidate.base
         {
@@ -115,15 +110,12 @@ impl RulesJudge {
             };
             let others = under_name_in_rules(&suite, &judged)?;
             let before = self.report(&suite, judged, others).await;
-            if report.is_no_worse_than(&before) {
-                accept = true;
-                verdict = NO_WORSE;
-            }
+            report.accept_as_no_worse(&before);
             compare(&mut report, &before, base.version);
         }
         Ok(Ruling {
-            accept,
-            summary: summary(&report, verdict, &candidate),
+            accept: !report.blocks(),
+            summary: summary(&report, &candidate),
             message: failures(&report),
             report: serde_json::to_value(&report).map_err(|e| JudgeError(e.to_string()))?,
         })
@@ -197,12 +189,12 @@ fn under_name_in_rules(
     Ok(vec![(name, Arc::clone(&judged.rows))])
 }
 
-/// Says, for each check that blocks, how it was in the version that `gate: no_worse` compares with.
+/// Says, for each check that fails, how it was in the version that `gate: no_worse` compares with.
 fn compare(report: &mut Report, before: &Report, version: i64) {
     let failing = report
         .checks
         .iter_mut()
-        .filter(|check| check.verdict == Verdict::Fail);
+        .filter(|check| matches!(check.verdict, Verdict::Fail | Verdict::NoWorse));
     for check in failing {
         let base = before.checks.iter().find(|base| base.id == check.id);
         let comparison = comparison(check, base, version);
@@ -298,18 +290,9 @@ fn waivers(values: &[Value]) -> Result<Vec<Waiver>, JudgeError> {
     values.iter().map(read).collect()
 }
 
-fn verdict_name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass",
-        Verdict::Warn => "warn",
-        Verdict::Waived => "waived",
-        Verdict::Fail => "fail",
-        Verdict::Error => "error",
-    }
-}
-
 /// What the commit says about its verdict.
-fn summary(report: &Report, verdict: &str, candidate: &Candidate) -> Value {
+fn summary(report: &Report, candidate: &Candidate) -> Value {
+    let verdict = report.verdict();
     let ids = |wanted: Verdict| -> Vec<&str> {
         let with = report.checks.iter().filter(|check| check.verdict == wanted);
         with.map(|check| check.id.as_str()).collect()
@@ -337,10 +320,8 @@ fn summary(report: &Report, verdict: &str, candidate: &Candidate) -> Value {
         if !waived.is_empty() {
             fields.insert("waived".to_owned(), Value::Array(waived));
         }
-        if verdict == NO_WORSE {
-            let mut failed = ids(Verdict::Fail);
-            failed.extend(ids(Verdict::Error));
-            fields.insert("failed".to_owned(), json!(failed));
+        if verdict == Verdict::NoWorse {
+            fields.insert("failed".to_owned(), json!(ids(Verdict::NoWorse)));
         }
         if let Some(run) = &candidate.run {
             fields.insert("run".to_owned(), json!(run));

@@ -44,7 +44,7 @@ pub use check::{check_file, check_table};
 pub use error::EtlError;
 pub use events::{RunEvent, RunEvents, Silent};
 pub use graph::{Graph, Reason};
-pub use judge::{NO_WORSE, RulesJudge};
+pub use judge::RulesJudge;
 pub use lakegate::{Lakegate, LakegateOptions};
 pub use params::{Parameter, ParameterKind};
 pub use pipeline::{Pipeline, Stage, StageKind};

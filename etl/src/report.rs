@@ -7,7 +7,6 @@ use lakegate_engine::ErrorKind;
 use lakegate_rules::{Report, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::judge::NO_WORSE;
 use crate::typing::TypingCounts;
 
 /// How a stage ended.
@@ -114,18 +113,9 @@ impl RunReport {
 }
 
 impl StageReport {
-    /// What its checks come to: the worst verdict, and `warn` at most for failures that `gate: no_worse` accepted.
+    /// What its checks come to: the worst verdict.
     pub fn checks_verdict(&self) -> Option<Verdict> {
-        let verdict = self.report.as_ref()?.verdict();
-        Some(match self.is_accepted_as_no_worse() {
-            true => verdict.min(Verdict::Warn),
-            false => verdict,
-        })
-    }
-
-    /// Whether it published rows that fail their checks, as `gate: no_worse` lets it.
-    pub fn is_accepted_as_no_worse(&self) -> bool {
-        self.verdict.as_deref() == Some(NO_WORSE)
+        Some(self.report.as_ref()?.verdict())
     }
 }
 

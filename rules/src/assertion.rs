@@ -95,6 +95,12 @@ impl Thresholds {
         }
     }
 
+    /// Takes in other conditions.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.warn.extend(other.warn);
+        self.error.extend(other.error);
+    }
+
     /// What failing the hardest condition does.
     pub(crate) fn severity(&self) -> Severity {
         if self.error.is_empty() && !self.warn.is_empty() {
@@ -126,20 +132,34 @@ impl Thresholds {
             .try_fold(0.0, |most: f64, distance| Some(most.max(distance?)))
     }
 
-    /// The verdict over a metric, and the conditions that decided it, for people.
-    pub(crate) fn decide(&self, metric: &Quantity) -> (Verdict, String) {
-        let broken = |bounds: &[Bound]| {
-            let broken: Vec<_> = bounds.iter().filter(|b| !b.holds(metric)).collect();
-            (!broken.is_empty()).then(|| join(&broken))
-        };
-        if let Some(expected) = broken(&self.error) {
-            return (Verdict::Fail, expected);
+    /// What the conditions say about a metric.
+    pub(crate) fn decide(&self, metric: &Quantity) -> Decision {
+        for (verdict, level) in [(Verdict::Fail, &self.error), (Verdict::Warn, &self.warn)] {
+            let broken: Vec<_> = level.iter().filter(|b| !b.holds(metric)).collect();
+            if !broken.is_empty() {
+                return Decision {
+                    verdict,
+                    observed: metric.text_beside(&broken),
+                    expected: join(&broken),
+                };
+            }
         }
-        if let Some(expected) = broken(&self.warn) {
-            return (Verdict::Warn, expected);
+        Decision {
+            verdict: Verdict::Pass,
+            observed: metric.to_string(),
+            expected: self.to_string(),
         }
-        (Verdict::Pass, self.to_string())
     }
+}
+
+/// The verdict over a metric, and why, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) verdict: Verdict,
+    /// The metric.
+    pub(crate) observed: String,
+    /// The conditions that decided.
+    pub(crate) expected: String,
 }
 
 impl fmt::Display for Thresholds {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 
-use crate::assertion::{Number, Quantity};
+use crate::assertion::{Quantity, Thresholds};
 use crate::plan::Trouble;
 use crate::suite::Check;
 use crate::{Previous, Verdict};
@@ -35,6 +35,8 @@ pub(crate) enum Measured {
         values: u64,
         /// Sum of the squared deviations from their mean.
         squares: f64,
+        /// Whether an infinity or NaN is among them.
+        has_infinite: bool,
     },
     /// Groups of equal values.
     Groups {
@@ -101,20 +103,25 @@ impl Finding {
             expected: check.thresholds.to_string(),
             rows,
             bad_rows: None,
-            message: Some(note.to_owned()),
+            message: None,
             samples: Vec::new(),
         }
     }
 
     /// A metric held against the thresholds.
     pub(crate) fn of(check: &Check, metric: &Quantity, rows: Option<u64>) -> Self {
-        let (verdict, expected) = check.thresholds.decide(metric);
+        Self::by(&check.thresholds, metric, rows)
+    }
+
+    /// A metric held against thresholds of a form of their own.
+    pub(crate) fn by(thresholds: &Thresholds, metric: &Quantity, rows: Option<u64>) -> Self {
+        let decision = thresholds.decide(metric);
         Self {
-            verdict,
+            verdict: decision.verdict,
             metric: metric.as_f64(),
-            distance: check.thresholds.distance(metric),
-            observed: metric.to_string(),
-            expected,
+            distance: thresholds.distance(metric),
+            observed: decision.observed,
+            expected: decision.expected,
             rows,
             bad_rows: None,
             message: None,
@@ -160,11 +167,13 @@ pub(crate) fn assess_value(check: &Check, measured: &Measured) -> Result<Finding
         return Err(no_values(check, *rows));
     };
     let mut finding = Finding::of(check, value, Some(*rows));
-    if let Quantity::Number(Number::Float(number)) = value
-        && number.is_nan()
-        && *values > 0
-    {
-        finding.message = Some("there is NaN among the values".to_owned());
+    if value.is_nan() && *values > 0 {
+        let cause = match check.kind {
+            "min" | "max" => "there is NaN among the values",
+            "stddev" => "there is NaN or an infinity among the values",
+            _ => "there is NaN, or an infinity of either sign, among the values",
+        };
+        finding.message = Some(cause.to_owned());
     }
     Ok(finding)
 }

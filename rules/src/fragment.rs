@@ -4,18 +4,21 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
-use datafusion::error::DataFusionError;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
+use crate::assertion::Number;
 use crate::plan::Trouble;
 use crate::sql;
 use crate::yaml::{Resolved, Scalar, nearest_hint};
@@ -24,7 +27,8 @@ use crate::yaml::{Resolved, Scalar, nearest_hint};
 #[derive(Debug, Clone, PartialEq)]
 enum Parameter {
     Value(Value),
-    Timestamp(String),
+    /// A timestamp with microseconds, in UTC.
+    Moment(DateTime<Utc>),
 }
 
 /// The parameters of a rule file: its own, each with its default, and `:commit_time`.
@@ -37,18 +41,23 @@ pub(crate) const COMMIT_TIME: &str = "commit_time";
 impl Parameters {
     /// Adds a parameter with its default.
     pub(crate) fn insert(&mut self, name: &str, scalar: &Scalar) {
-        let value = match scalar.resolve() {
-            Resolved::Bool(value) => Value::Boolean(value),
-            Resolved::Integer(_) | Resolved::Float(_) => Value::Number(scalar.text.clone(), false),
+        let value = match (scalar.resolve(), Number::parse(&scalar.text)) {
+            (Resolved::Bool(value), _) => Value::Boolean(value),
+            // By its value: SQL does not read every number that YAML has.
+            (Resolved::Integer(_) | Resolved::Float(_), Some(number @ Number::Exact { .. })) => {
+                Value::Number(number.to_string(), false)
+            }
+            (Resolved::Float(value), _) if value.is_finite() => {
+                Value::Number(format!("{value:e}"), false)
+            }
             _ => Value::SingleQuotedString(scalar.text.clone()),
         };
         self.0.insert(name.to_owned(), Parameter::Value(value));
     }
 
     pub(crate) fn set_commit_time(&mut self, now: DateTime<Utc>) {
-        let text = now.to_rfc3339_opts(SecondsFormat::Micros, true);
         self.0
-            .insert(COMMIT_TIME.to_owned(), Parameter::Timestamp(text));
+            .insert(COMMIT_TIME.to_owned(), Parameter::Moment(now));
     }
 
     /// Puts the values in the place of the names.
@@ -67,13 +76,7 @@ impl Parameters {
         let literal = |value: Value| ast::Expr::Value(value.with_empty_span());
         match self.0.get(name) {
             Some(Parameter::Value(value)) => Ok(literal(value.clone())),
-            Some(Parameter::Timestamp(text)) => Ok(ast::Expr::Cast {
-                kind: ast::CastKind::Cast,
-                expr: Box::new(literal(Value::SingleQuotedString(text.clone()))),
-                data_type: ast::DataType::Timestamp(None, ast::TimezoneInfo::None),
-                array: false,
-                format: None,
-            }),
+            Some(Parameter::Moment(moment)) => moment_literal(*moment),
             None => {
                 let names: Vec<_> = self.0.keys().map(String::as_str).collect();
                 Err(Trouble::new(format!("unknown parameter `:{name}`"))
@@ -81,6 +84,16 @@ impl Parameters {
             }
         }
     }
+}
+
+/// A moment in SQL.
+///
+/// SQL's own `TIMESTAMP` would have nanoseconds and no zone: columns of microseconds would be turned into it, which
+/// overflows in the year 2262, and columns of another zone would be compared by their wall clock.
+fn moment_literal(moment: DateTime<Utc>) -> Result<ast::Expr, Trouble> {
+    let text = moment.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let text = format!("arrow_cast('{text}', 'Timestamp(Microsecond, Some(\"UTC\"))')");
+    Ok(sql::parse_expression(tokens(&text)?)?)
 }
 
 struct Binder<'p> {
@@ -126,6 +139,8 @@ pub(crate) fn condition(
                 .with_hint("use a check `sql` or `exists_in`".to_owned()),
         );
     }
+    refuse_changing_functions(&expr)?;
+    let expr = with_simplified_functions(expr, schema)?;
     // Planning the expression finds what only the physical planner refuses, such as aggregates.
     let physical = state.create_physical_expr(expr.clone(), schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;
@@ -138,8 +153,62 @@ pub(crate) fn condition(
     Ok(expr)
 }
 
+/// Lets each function write itself as another expression: some, such as `arrow_cast`, do nothing else.
+fn with_simplified_functions(expr: Expr, schema: &DFSchema) -> Result<Expr, Trouble> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .build();
+    let simplified = expr.transform_up(|part| {
+        let Expr::ScalarFunction(mut call) = part else {
+            return Ok(Transformed::no(part));
+        };
+        Ok(match call.func.simplify(call.args, &context)? {
+            ExprSimplifyResult::Simplified(other) => Transformed::yes(other),
+            ExprSimplifyResult::Original(args) => {
+                call.args = args;
+                Transformed::no(Expr::ScalarFunction(call))
+            }
+        })
+    })?;
+    Ok(simplified.data)
+}
+
+/// Refuses functions that give another answer each time: rows are counted and named in passes of their own, and a
+/// commit that is judged again has to be judged alike.
+fn refuse_changing_functions(expr: &Expr) -> Result<(), Trouble> {
+    let mut found = None;
+    expr.apply(|part| {
+        if let Expr::ScalarFunction(call) = part {
+            let name = call.func.name();
+            found = match call.func.signature().volatility {
+                Volatility::Volatile => Some(
+                    Trouble::new(format!(
+                        "a condition cannot call `{name}`, whose answer is another one each time"
+                    ))
+                    .with_hint("use columns and parameters only".to_owned()),
+                ),
+                // The time at which a query runs: `now()`, `current_date`.
+                Volatility::Stable if call.args.is_empty() => Some(
+                    Trouble::new(format!(
+                        "a condition cannot call `{name}`, which is not the time of the commit"
+                    ))
+                    .with_hint("write `:commit_time`, or `CAST(:commit_time AS DATE)`".to_owned()),
+                ),
+                Volatility::Stable | Volatility::Immutable => None,
+            };
+        }
+        Ok(match found {
+            Some(_) => TreeNodeRecursion::Stop,
+            None => TreeNodeRecursion::Continue,
+        })
+    })?;
+    match found {
+        Some(trouble) => Err(trouble),
+        None => Ok(()),
+    }
+}
+
 fn has_subquery(expr: &Expr) -> Result<bool, Trouble> {
-    use datafusion::common::tree_node::TreeNode;
     Ok(expr.exists(|e| {
         Ok(matches!(
             e,
@@ -152,8 +221,7 @@ fn has_subquery(expr: &Expr) -> Result<bool, Trouble> {
 }
 
 fn tokens(sql: &str) -> Result<Vec<TokenWithSpan>, Trouble> {
-    let tokens = sql::tokenize(sql);
-    tokens.map_err(|error| DataFusionError::SQL(Box::new(error.into()), None).into())
+    sql::tokenize(sql).map_err(|error| Trouble::new(error.to_string()))
 }
 
 /// Parses one query.

@@ -8,6 +8,7 @@ mod describe;
 mod error;
 mod finding;
 mod fragment;
+mod json_schema;
 mod literal;
 mod metric;
 mod pattern;
@@ -31,8 +32,9 @@ pub mod yaml;
 
 pub use assertion::Thresholds;
 pub use checks::kinds;
-pub use describe::{explain, json_schema, reference_markdown};
+pub use describe::{explain, reference_markdown};
 pub use error::RulesError;
+pub use json_schema::json_schema;
 pub use report::{
     CheckResult, Report, Scope, Severity, Verdict, printable, share_of_rows, thousands, to_junit,
 };

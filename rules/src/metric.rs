@@ -92,7 +92,9 @@ impl Rule for Metric {
                 rows,
                 values,
                 value: match value {
-                    Some(Quantity::Number(sum)) => Some(Quantity::Number(mean(sum, values))),
+                    Some(Quantity::Number(sum)) if values > 0 => {
+                        Some(Quantity::Mean { sum, count: values })
+                    }
                     _ => None,
                 },
             },
@@ -102,13 +104,18 @@ impl Rule for Metric {
                     rows,
                     values,
                     squares,
-                    ..
+                    has_infinite,
                 },
             ) => {
                 if values == 0 {
                     return Err(no_values(check, rows));
                 }
                 let deviation = (squares / values as f64).sqrt();
+                if !deviation.is_finite() && !has_infinite {
+                    return Err(Trouble::new(
+                        "the squared deviations are beyond the range of floating-point numbers",
+                    ));
+                }
                 Measured::Value {
                     rows,
                     values,
@@ -119,20 +126,5 @@ impl Rule for Metric {
             (_, measured) => measured,
         };
         assess_value(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
-    }
-}
-
-/// The mean of a sum; exact where the division is.
-fn mean(sum: Number, values: u64) -> Number {
-    match sum {
-        Number::Exact { unscaled, scale } if unscaled % i128::from(values) == 0 => Number::Exact {
-            unscaled: unscaled / i128::from(values),
-            scale,
-        },
-        sum => Number::Float(sum.to_f64() / values as f64),
     }
 }

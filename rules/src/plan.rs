@@ -7,18 +7,20 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
+use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
 use crate::fragment::{self, Parameters};
-use crate::yaml::nearest_hint;
+use crate::yaml::{Span, nearest_hint};
 
 /// Why a check cannot be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trouble {
     pub(crate) message: String,
     pub(crate) hint: Option<String>,
+    /// Where in the rule file, when that is another place than the check's.
+    pub(crate) span: Option<Span>,
 }
 
 impl Trouble {
@@ -26,6 +28,15 @@ impl Trouble {
         Self {
             message: message.into(),
             hint: None,
+            span: None,
+        }
+    }
+
+    /// The same at a place of its own.
+    pub(crate) fn at(self, span: Span) -> Self {
+        Self {
+            span: Some(span),
+            ..self
         }
     }
 
@@ -86,6 +97,11 @@ pub(crate) enum Measure {
 }
 
 impl Measure {
+    /// The measure of a row test that no row fails, for a column without any value.
+    pub(crate) fn nothing_false() -> Self {
+        Self::False(Expr::Literal(ScalarValue::Boolean(None), None))
+    }
+
     /// The expression that is measured.
     pub(crate) fn input(&self) -> Option<&Expr> {
         match self {
@@ -103,10 +119,20 @@ impl Measure {
 /// A search for rows whose values another table lacks.
 #[derive(Debug, Clone)]
 pub(crate) struct Lookup {
-    pub(crate) columns: Vec<String>,
+    pub(crate) keys: Vec<LookupKey>,
     pub(crate) table: Arc<dyn TableProvider>,
-    pub(crate) table_columns: Vec<String>,
     pub(crate) table_where: Option<Expr>,
+}
+
+/// One column that is looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct LookupKey {
+    /// The checked column.
+    pub(crate) column: String,
+    /// Its values, in the type in which they are compared.
+    pub(crate) own: Expr,
+    /// The values of the other table, in the same type.
+    pub(crate) other: Expr,
 }
 
 /// What planning a check may look at.

@@ -3,8 +3,8 @@
 //! Limits are turned into the column's type once, so that a row costs two comparisons: a limit of
 //! 0.5 on whole numbers becomes 1 from below and 0 from above, digit by digit for decimals.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
@@ -55,7 +55,9 @@ impl Limit {
     /// Whether nothing can lie between this limit and a higher one.
     pub(crate) fn is_more_than(&self, high: &Self) -> bool {
         match (&self.amount, &high.amount) {
-            (Amount::Number(low), Amount::Number(high)) => low.to_f64() > high.to_f64(),
+            (Amount::Number(low), Amount::Number(high)) => {
+                low.compare(*high).is_some_and(Ordering::is_gt)
+            }
             (Amount::Moment(low), Amount::Moment(high)) => low > high,
             _ => false,
         }
@@ -172,33 +174,27 @@ fn ticks(limit: &Limit, data_type: &DataType, now: DateTime<Utc>, side: Side) ->
 }
 
 fn number_ticks(number: Number, scale: i32, side: Side) -> Option<i128> {
-    let open = match side {
-        Side::Low => i128::MIN,
-        Side::High => i128::MAX,
-    };
-    let (unscaled, from) = match number {
-        Number::Exact { unscaled, scale } => (unscaled, i32::try_from(scale).ok()?),
+    match number {
         Number::Float(value) if value.is_infinite() => {
             // Beyond every value on its own side, and no range at all on the other.
-            let is_open = (value < 0.0) == (side == Side::Low);
-            return Some(if is_open { open } else { !open });
+            return Some(if value < 0.0 { i128::MIN } else { i128::MAX });
         }
         Number::Float(value) => return float_ticks(value, scale, side),
-    };
-    let shift = scale - from;
-    let power = 10i128.checked_pow(shift.unsigned_abs())?;
-    if shift >= 0 {
-        // A limit beyond all digits is beyond every value.
-        return Some(unscaled.checked_mul(power).unwrap_or(if unscaled < 0 {
-            i128::MIN
-        } else {
-            i128::MAX
-        }));
+        Number::Exact { .. } => {}
     }
-    Some(divide(unscaled, power, side))
+    // A limit beyond all digits is beyond every value.
+    let beyond = |is_negative| if is_negative { i128::MIN } else { i128::MAX };
+    let Some((floor, has_rest)) = number.steps(scale) else {
+        return Some(beyond(number.to_f64() < 0.0));
+    };
+    let ticks = match side {
+        Side::Low if has_rest => floor.checked_add(i256::ONE)?,
+        Side::Low | Side::High => floor,
+    };
+    Some(ticks.to_i128().unwrap_or(beyond(ticks.is_negative())))
 }
 
-/// `1e9` as a limit.
+/// A limit with more digits than are read exactly.
 fn float_ticks(value: f64, scale: i32, side: Side) -> Option<i128> {
     let scaled = value * 10f64.powi(scale);
     let rounded = match side {
@@ -297,6 +293,16 @@ where
     Ok(BooleanArray::new(good, nulls))
 }
 
+/// The nearest number of 32 bits. A finite limit stays finite: an infinity lies beyond it.
+fn narrow(limit: f64) -> f32 {
+    let nearest = limit as f32;
+    if limit.is_finite() {
+        nearest.clamp(f32::MIN, f32::MAX)
+    } else {
+        nearest
+    }
+}
+
 fn test_floats(values: &ArrayRef, low: f64, high: f64) -> Result<BooleanArray> {
     // NaN fails both comparisons.
     match values.data_type() {
@@ -309,7 +315,7 @@ fn test_floats(values: &ArrayRef, low: f64, high: f64) -> Result<BooleanArray> {
         }
         DataType::Float32 => {
             // A limit of 0.1 means the 32-bit number that is written 0.1.
-            let (low, high) = (low as f32, high as f32);
+            let (low, high) = (narrow(low), narrow(high));
             let array = values.as_primitive::<Float32Type>();
             let slice = array.values();
             let good =
@@ -318,7 +324,7 @@ fn test_floats(values: &ArrayRef, low: f64, high: f64) -> Result<BooleanArray> {
         }
         DataType::Float16 => {
             let wide = datafusion::arrow::compute::cast(values, &DataType::Float64)?;
-            test_floats(&(Arc::clone(&wide)), low, high)
+            test_floats(&wide, low, high)
         }
         other => exec_err!("expected a floating-point number, found {other}"),
     }

@@ -26,6 +26,8 @@ pub enum Verdict {
     Warn,
     /// Failed, and allowed to by a waiver.
     Waived,
+    /// Failed, and no more than in the version before, which `gate: no_worse` accepts.
+    NoWorse,
     /// Not as wanted; blocks.
     Fail,
     /// Could not be evaluated; blocks.
@@ -38,6 +40,7 @@ impl fmt::Display for Verdict {
             Self::Pass => "pass",
             Self::Warn => "warn",
             Self::Waived => "waived",
+            Self::NoWorse => "no_worse",
             Self::Fail => "fail",
             Self::Error => "error",
         })
@@ -69,6 +72,12 @@ pub enum Scope {
 pub struct Report {
     /// What was judged.
     pub table: String,
+    /// Who answers for it.
+    #[serde(default)]
+    pub owner: Option<String>,
+    /// What its rules are for.
+    #[serde(default)]
+    pub description: Option<String>,
     /// By which file.
     pub rules_file: String,
     /// Hash of that file.
@@ -90,13 +99,16 @@ pub struct CheckResult {
     pub kind: String,
     /// The column, for a column's check.
     pub column: Option<String>,
+    /// What the check is for.
+    #[serde(default)]
+    pub description: Option<String>,
     /// What failing does.
     pub severity: Severity,
     /// Which rows were looked at.
     pub scope: Scope,
     /// The outcome.
     pub verdict: Verdict,
-    /// The metric, when it is a number.
+    /// The metric, when it is a finite number; `observed` says what an infinite one or NaN is.
     pub metric: Option<f64>,
     /// How far the metric is from the bound that it breaks, in the metric's unit; 0 when it keeps all.
     #[serde(default)]
@@ -161,31 +173,37 @@ impl Report {
         }
     }
 
-    /// Whether no blocking check is worse here than in `base`, the report of the version before.
+    /// Turns failures into `no_worse` when no blocking check is worse here than in `base`, the report of the version
+    /// before. Says whether it did.
     ///
     /// A check is worse when it blocks here and did not in `base`, or is not in `base` at all; when
-    /// it has more bad rows; when its metric is further from its threshold; when it cannot be
-    /// evaluated and could in `base`; and when nothing tells how the two compare.
-    pub fn is_no_worse_than(&self, base: &Self) -> bool {
-        self.checks
-            .iter()
+    /// it has more bad rows; when its metric is further from its threshold; when it cannot be evaluated here, or could
+    /// not be in `base`, since nobody knows how bad it is or was; and when nothing tells how the two compare.
+    pub fn accept_as_no_worse(&mut self, base: &Self) -> bool {
+        let is_no_worse = |check: &&mut CheckResult| {
+            let before = base.checks.iter().find(|before| before.id == check.id);
+            before.is_some_and(|before| check.is_no_worse_than(before))
+        };
+        let mut blocking: Vec<&mut CheckResult> = self
+            .checks
+            .iter_mut()
             .filter(|check| check.verdict >= Verdict::Fail)
-            .all(|check| {
-                let before = base.checks.iter().find(|before| before.id == check.id);
-                before.is_some_and(|before| check.is_no_worse_than(before))
-            })
+            .collect();
+        if !blocking.iter().all(is_no_worse) {
+            return false;
+        }
+        for check in &mut blocking {
+            check.verdict = Verdict::NoWorse;
+        }
+        true
     }
 }
 
 impl CheckResult {
     /// Whether this result, which blocks, is no worse than the one before.
     fn is_no_worse_than(&self, before: &Self) -> bool {
-        if before.verdict == Verdict::Error {
-            // How bad it was is not known: a check of a column that this very commit adds could hide anything.
-            return self.verdict == Verdict::Error;
-        }
         let was_bad = before.verdict >= Verdict::Waived;
-        if !was_bad || self.verdict == Verdict::Error {
+        if !was_bad || before.verdict == Verdict::Error || self.verdict == Verdict::Error {
             return false;
         }
         let rows = self.bad_rows.zip(before.bad_rows);

@@ -13,7 +13,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -203,6 +203,48 @@ impl RowTest for TextSet {
         }
         let few = self.sorted();
         test_text(values, |text| few.contains(&text))
+    }
+}
+
+/// Floating-point numbers that are one of a set.
+///
+/// By the equality of numbers, as limits are: a negative zero is zero, and NaN is in no set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct FloatSet {
+    /// As bits, so that sets can be compared.
+    members: Vec<u64>,
+}
+
+impl FloatSet {
+    pub(crate) fn new(members: impl Iterator<Item = f64>) -> Self {
+        Self {
+            members: members.map(f64::to_bits).collect(),
+        }
+    }
+}
+
+impl RowTest for FloatSet {
+    fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
+        let members: Vec<f64> = self
+            .members
+            .iter()
+            .map(|bits| f64::from_bits(*bits))
+            .collect();
+        match values.data_type() {
+            DataType::Float64 => {
+                let array = values.as_primitive::<Float64Type>();
+                let good = array.values().iter().map(|value| members.contains(value));
+                Ok(BooleanArray::new(good.collect(), array.nulls().cloned()))
+            }
+            // A member of 0.1 means the number of fewer bits that is written 0.1.
+            DataType::Float32 => {
+                let members: Vec<f32> = members.iter().map(|member| *member as f32).collect();
+                let array = values.as_primitive::<Float32Type>();
+                let good = array.values().iter().map(|value| members.contains(value));
+                Ok(BooleanArray::new(good.collect(), array.nulls().cloned()))
+            }
+            other => exec_err!("expected a floating-point number, found {other}"),
+        }
     }
 }
 

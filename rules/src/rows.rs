@@ -16,7 +16,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 
 use crate::error::RulesError;
 use crate::finding::{Measured, Samples};
-use crate::plan::{Lookup, Measure, Planner, Trouble, Work, column};
+use crate::plan::{Lookup, LookupKey, Measure, Planner, Trouble, Work, column};
 use crate::row_test::FailedChecks;
 use crate::suite::{BadRows, Suite};
 
@@ -86,10 +86,9 @@ fn any_not_null(columns: &[Expr]) -> Expr {
         .unwrap_or_else(|| lit(false))
 }
 
-fn all_not_null(columns: &[String]) -> Expr {
-    columns
-        .iter()
-        .map(|name| column(name).is_not_null())
+fn all_not_null(keys: &[LookupKey]) -> Expr {
+    keys.iter()
+        .map(|key| column(&key.column).is_not_null())
         .reduce(Expr::and)
         .unwrap_or_else(|| lit(true))
 }
@@ -101,44 +100,44 @@ pub(crate) async fn count_missing(
     lookup: &Lookup,
     filter: Option<&Expr>,
 ) -> Result<u64, Trouble> {
-    let mut condition = all_not_null(&lookup.columns);
+    let mut condition = all_not_null(&lookup.keys);
     if let Some(filter) = filter {
         condition = filter.clone().and(condition);
     }
-    let keys: Vec<Expr> = lookup.columns.iter().map(|name| column(name)).collect();
-    let rows = rows.filter(condition)?.select(keys)?;
-    let others = other_keys(session, lookup)?;
-    let names = renamed(lookup.columns.len());
+    let own = names("__lakegate_own", lookup.keys.len());
+    let other = names("__lakegate_key", lookup.keys.len());
+    let own_keys = lookup.keys.iter().map(|key| key.own.clone());
+    let rows = rows.filter(condition)?.select(aliased(own_keys, &own))?;
     // The other table is the left side, so that its keys are held in memory and the rows stream.
-    let missing = join(
-        others,
-        rows,
-        JoinType::RightAnti,
-        &names,
-        &lookup.columns,
-        false,
-    )?;
+    let others = other_keys(session, lookup, &other)?;
+    let missing = join(others, rows, JoinType::RightAnti, &other, &own, false)?;
     Ok(missing.count().await? as u64)
 }
 
 /// Names that no column of a table has.
-fn renamed(count: usize) -> Vec<String> {
-    (0..count).map(|i| format!("__lakegate_key_{i}")).collect()
+fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|i| format!("{prefix}_{i}")).collect()
 }
 
-fn other_keys(session: &SessionContext, lookup: &Lookup) -> Result<DataFrame, Trouble> {
+fn aliased(expressions: impl Iterator<Item = Expr>, names: &[String]) -> Vec<Expr> {
+    expressions
+        .zip(names)
+        .map(|(expression, name)| expression.alias(name))
+        .collect()
+}
+
+/// The keys of the other table, under these names.
+fn other_keys(
+    session: &SessionContext,
+    lookup: &Lookup,
+    names: &[String],
+) -> Result<DataFrame, Trouble> {
     let mut others = session.read_table(Arc::clone(&lookup.table))?;
     if let Some(filter) = &lookup.table_where {
         others = others.filter(filter.clone())?;
     }
-    let names = renamed(lookup.table_columns.len());
-    let keys: Vec<Expr> = lookup
-        .table_columns
-        .iter()
-        .zip(names)
-        .map(|(name, renamed)| column(name).alias(renamed))
-        .collect();
-    Ok(others.select(keys)?)
+    let keys = lookup.keys.iter().map(|key| key.other.clone());
+    Ok(others.select(aliased(keys, names))?)
 }
 
 fn join(
@@ -199,9 +198,7 @@ fn with_marker(
                 repeated = repeated.filter(filter.clone())?;
             }
             let n = format!("{marker}_n");
-            let names: Vec<String> = (0..columns.len())
-                .map(|i| format!("{marker}_{i}"))
-                .collect();
+            let names = names(marker, columns.len());
             let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
             let mut kept: Vec<Expr> = columns
                 .iter()
@@ -217,16 +214,30 @@ fn with_marker(
             (joined, column(marker).is_not_null())
         }
         Work::Lookup(lookup) => {
-            let names = renamed(lookup.columns.len());
-            let mut kept: Vec<Expr> = Vec::new();
-            let own: Vec<String> = (0..names.len()).map(|i| format!("{marker}_{i}")).collect();
-            for (name, own) in names.iter().zip(&own) {
-                kept.push(column(name).alias(own));
-            }
+            let own = names(&format!("{marker}_own"), lookup.keys.len());
+            let other = names(marker, lookup.keys.len());
+            // Distinct in the type in which they are compared, so that no row finds two partners.
+            let others = other_keys(session, lookup, &other)?.distinct()?;
+            let mut kept: Vec<Expr> = other.iter().map(|name| column(name)).collect();
             kept.push(lit(true).alias(marker));
-            let others = other_keys(session, lookup)?.distinct()?.select(kept)?;
-            let joined = join(others, rows, JoinType::Right, &own, &lookup.columns, false)?;
-            let is_missing = column(marker).is_null().and(all_not_null(&lookup.columns));
+            let others = others.select(kept)?;
+            let own_keys = lookup.keys.iter().map(|key| key.own.clone());
+            let mut all: Vec<Expr> = rows
+                .schema()
+                .columns()
+                .into_iter()
+                .map(Expr::Column)
+                .collect();
+            all.extend(aliased(own_keys, &own));
+            let joined = join(
+                others,
+                rows.select(all)?,
+                JoinType::Right,
+                &other,
+                &own,
+                false,
+            )?;
+            let is_missing = column(marker).is_null().and(all_not_null(&lookup.keys));
             (joined, is_missing)
         }
         Work::Scan(_) | Work::Known(_) | Work::Query(_) => {
@@ -272,6 +283,9 @@ pub(crate) fn keys_of(
             continue;
         };
         formatters.push((name, ArrayFormatter::try_new(array.as_ref(), &options)?));
+    }
+    if formatters.is_empty() {
+        return Ok(Samples::new());
     }
     let rows = batch.num_rows().min(limit);
     Ok((0..rows)

@@ -26,6 +26,8 @@ use crate::{CheckResult, Report, Scope, Subject, Verdict};
 pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
     let mut report = Report {
         table: subject.table.clone(),
+        owner: suite.owner.clone(),
+        description: suite.description.clone(),
         rules_file: suite.file.clone(),
         rules_sha256: suite.sha256.clone(),
         judged_at: subject.now,
@@ -276,17 +278,18 @@ impl Judging<'_> {
         if matches!(work, Work::Known(_) | Work::Query(_)) || limit == 0 {
             return Ok(None);
         }
-        let schema = self.subject.candidate.schema();
+        let rows = self.rows(job.check.scope)?;
+        let schema = rows.schema().as_arrow();
         let has = |name: &String| {
             schema
                 .column_with_name(name)
                 .is_some_and(|(_, field)| !plain_type(field.data_type()).is_nested())
         };
-        let mut keys: Vec<String> = self.suite.key.iter().filter(|k| has(k)).cloned().collect();
+        let keys: Vec<String> = self.suite.key.iter().filter(|k| has(k)).cloned().collect();
         if keys.is_empty() {
-            keys = job.check.rule.columns();
+            // Other columns may hold what nobody but the table's readers should see.
+            return Ok(None);
         }
-        let rows = self.rows(job.check.scope)?;
         let session = &self.subject.session;
         let found = sample(session, rows, work, job.filter.as_ref(), &keys, limit);
         guarded(found).await.map(Some)
@@ -349,6 +352,7 @@ fn result_of(check: &Check, finding: Finding, elapsed: Duration) -> CheckResult 
         id: check.id.clone(),
         kind: check.kind.to_owned(),
         column: check.column.clone(),
+        description: check.description.clone(),
         severity: check.severity,
         scope: check.scope,
         verdict: finding.verdict,
@@ -371,13 +375,14 @@ fn error_result(check: &Check, trouble: Trouble, elapsed: Duration) -> CheckResu
         id: check.id.clone(),
         kind: check.kind.to_owned(),
         column: check.column.clone(),
+        description: check.description.clone(),
         severity: check.severity,
         scope: check.scope,
         verdict: Verdict::Error,
         metric: None,
         distance: None,
         observed: "not evaluated".to_owned(),
-        expected: check.thresholds.to_string(),
+        expected: check.thresholds().to_string(),
         rows: None,
         bad_rows: None,
         message: Some(trouble.message),

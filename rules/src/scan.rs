@@ -85,7 +85,7 @@ impl Scan {
         }
         Ok(merged
             .into_iter()
-            .map(|state| state.and_then(State::finish))
+            .map(|state| state.and_then(|state| guarded(|| state.finish())))
             .collect())
     }
 

@@ -3,12 +3,11 @@
 mod thresholds;
 
 use crate::assertion::{Thresholds, Unit};
-use crate::checks::CheckKind;
+use crate::checks::{CheckKind, Place};
 use crate::yaml::{Entry, Node, Problem, Problems, Scalar, Span};
 use crate::{BadRows, Scope, Severity};
-use thresholds::THRESHOLD_KEYS;
 
-pub(crate) use thresholds::value_of;
+pub(crate) use thresholds::{LEVELS, THRESHOLD_KEYS, read_levels, value_of};
 
 /// One setting of a kind: its key, what it means, and the form of its value.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +16,8 @@ pub(crate) struct Setting {
     pub(crate) meaning: &'static str,
     pub(crate) form: Form,
     pub(crate) is_required: bool,
+    /// Where it belongs, for kinds that stand below a column and in `table_checks`.
+    pub(crate) place: Place,
 }
 
 impl Setting {
@@ -26,6 +27,7 @@ impl Setting {
             meaning,
             form,
             is_required: true,
+            place: Place::Either,
         }
     }
 
@@ -35,7 +37,13 @@ impl Setting {
             meaning,
             form,
             is_required: false,
+            place: Place::Either,
         }
+    }
+
+    /// The setting in one place only.
+    pub(crate) const fn only_in(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 }
 
@@ -46,9 +54,9 @@ pub(crate) enum Form {
     Text,
     /// A whole number that is not negative.
     Count,
-    /// A number, boolean or text.
-    Scalar,
-    /// A list of those.
+    /// A number, a date, a timestamp or `:commit_time`.
+    Limit,
+    /// A list of numbers, booleans and texts.
     Scalars,
     /// A list of column names.
     Columns,
@@ -77,7 +85,7 @@ pub(crate) const COMMON: &[Setting] = &[
 pub(crate) const WHERE: Setting = Setting::optional(
     "where",
     Form::Text,
-    "SQL condition: only rows for which it is true are checked.",
+    "SQL condition: only rows for which it is true are checked. It chooses which rows count, and does not keep the rest of the check from being computed for the others.",
 );
 
 /// The rows that are looked at.
@@ -106,7 +114,7 @@ pub(crate) fn known_keys(kind: &dyn CheckKind) -> Vec<&'static str> {
     }
     if kind.unit() != Unit::None {
         keys.extend(THRESHOLD_KEYS);
-        keys.extend(["warn", "error"]);
+        keys.extend(LEVELS.iter().map(|(name, _)| *name));
     }
     keys
 }
@@ -235,11 +243,6 @@ impl<'a> Settings<'a> {
         Some(text)
     }
 
-    pub(crate) fn scalar(&mut self, key: &str) -> Option<Scalar> {
-        let node = self.node_of(key)?;
-        scalar_of(node, &format!("`{key}`"), self.problems)
-    }
-
     /// A list of scalars, not empty.
     pub(crate) fn scalars(&mut self, key: &str) -> Option<Vec<Scalar>> {
         let node = self.node_of(key)?;
@@ -278,23 +281,28 @@ impl<'a> Settings<'a> {
             .choice(&format!("`{key}`"), names, self.problems)
     }
 
-    /// A pair `[low, high]` under the shorthand, for kinds with `min` and `max`.
-    pub(crate) fn limits(&mut self) -> (Option<Scalar>, Option<Scalar>) {
-        let Some((_, node)) = self.shorthand else {
-            return (self.scalar("min"), self.scalar("max"));
+    /// `min` and `max`, or a pair `[low, high]` under the shorthand: each with its place.
+    pub(crate) fn limits(&mut self) -> [Option<(Scalar, &'a Node)>; 2] {
+        let nodes = match self.shorthand {
+            None => ["min", "max"].map(|key| self.node_of(key)),
+            Some((_, node)) => match node.as_list() {
+                Some([low, high]) => [Some(low), Some(high)],
+                _ => {
+                    let what = format!("the setting of {}", self.what);
+                    let hint = Some("write `[low, high]`, or a map with `min` or `max`");
+                    node.wanted(&what, "a list of two limits", hint, self.problems);
+                    [None, None]
+                }
+            },
         };
-        match node.as_list() {
-            Some([low, high]) => (
-                scalar_of(low, "the lower limit", self.problems),
-                scalar_of(high, "the upper limit", self.problems),
-            ),
-            _ => {
-                let what = format!("the setting of {}", self.what);
-                let hint = Some("write `[low, high]`, or a map with `min` or `max`");
-                node.wanted(&what, "a list of two limits", hint, self.problems);
-                (None, None)
-            }
-        }
+        let mut read = |node: Option<&'a Node>, what: &str| {
+            let node = node?;
+            Some((scalar_of(node, what, self.problems)?, node))
+        };
+        [
+            read(nodes[0], "the lower limit"),
+            read(nodes[1], "the upper limit"),
+        ]
     }
 
     /// The value of a key, for kinds that read it themselves.

@@ -4,6 +4,7 @@
 //! This is the only place that makes a parser (a lint forbids the others): it gives `IS DISTINCT FROM` its precedence
 //! (`distinct.rs`), and refuses what DataFusion would drop (`unsupported.rs`).
 
+mod depth;
 mod distinct;
 mod unsupported;
 
@@ -24,10 +25,12 @@ const DIALECT: GenericDialect = GenericDialect {};
 /// Reads SQL into tokens with their places.
 ///
 /// # Errors
-/// When the text holds what is no token, such as a string without its end, and what the parser would take for
-/// something else than it looks like. The error has the place.
+/// When the text is longer or nests deeper than a plan may, holds what is no token, such as a string without its end, or
+/// what the parser would take for something else than it looks like. The error has the place.
 pub fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, TokenizerError> {
+    depth::check_length(sql)?;
     let tokens = Tokenizer::new(&DIALECT, sql).tokenize_with_location()?;
+    depth::check(&tokens)?;
     refuse_cut_numbers(&tokens)?;
     refuse_comments_that_run(sql, &tokens)?;
     Ok(tokens)
@@ -120,7 +123,7 @@ fn refuse_comments_that_run(sql: &str, tokens: &[TokenWithSpan]) -> Result<(), T
 /// A parser of tokens.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tokens have their parentheses here"
+    reason = "here the tokens get the precedence of the standard"
 )]
 fn parser(tokens: Vec<TokenWithSpan>) -> Result<DFParser<'static>, DataFusionError> {
     let tokens = distinct::take_out(tokens).map_err(sql_error)?;

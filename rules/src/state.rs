@@ -130,6 +130,7 @@ impl State {
                 rows,
                 values: moments.values,
                 squares: moments.squares,
+                has_infinite: moments.has_infinite,
             },
         })
     }

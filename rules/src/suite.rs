@@ -1,6 +1,6 @@
 //! A rule file: the checks of one table.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -40,7 +40,8 @@ pub enum Gate {
     /// Every blocking check passes.
     #[default]
     Strict,
-    /// No failing check is worse than in the version before.
+    /// No failing check is worse than in the version before. One that cannot be evaluated blocks all the same: nobody
+    /// knows how bad the data is.
     NoWorse,
 }
 
@@ -69,7 +70,8 @@ pub struct Suite {
     pub owner: Option<String>,
     /// What the rules are for.
     pub description: Option<String>,
-    /// Columns that identify a row in samples and quarantine.
+    /// Columns that identify a row in samples and quarantine. Without them there are no samples: other columns may hold
+    /// what only readers of the table should see.
     pub key: Vec<String>,
     /// When a commit passes.
     pub gate: Gate,
@@ -113,6 +115,11 @@ impl Check {
     /// Whether it judges single rows, so that it can tell which ones are bad.
     pub fn is_row_level(&self) -> bool {
         checks::find(self.kind).is_some_and(CheckKind::is_row_level)
+    }
+
+    /// What is wanted, in whichever form its kind has.
+    pub(crate) fn thresholds(&self) -> &Thresholds {
+        self.rule.thresholds().unwrap_or(&self.thresholds)
     }
 
     pub(crate) fn where_suffix(&self) -> String {
@@ -238,6 +245,7 @@ impl Suite {
     pub async fn validate(&self, session: &SessionContext, schema: &SchemaRef) -> Problems {
         let mut problems = Problems::default();
         let report = |span: Span, trouble: Trouble| {
+            let span = trouble.span.unwrap_or(span);
             Problem::new(self.file.as_str(), span, trouble.message).with_hint(trouble.hint)
         };
         for column in &self.key {
@@ -400,15 +408,20 @@ impl Reader<'_> {
         let before = self.problems.len();
         let mut settings = Settings::new(kind, node, argument, self.severity, self.problems);
         let common = settings.common(kind);
-        let rule = kind.read(column, &mut settings);
-        let (Some(rule), true) = (rule, self.problems.len() == before) else {
+        let Some(rule) = kind.read(column, &mut settings) else {
             return;
         };
+        let thresholds = rule.thresholds().unwrap_or(&common.thresholds).clone();
+        if settings.problems.len() == before {
+            settings.require_thresholds(kind, &thresholds);
+        }
+        if self.problems.len() > before {
+            return;
+        }
         let (where_, where_span) = match common.where_ {
             Some((sql, span)) => (Some(sql), span),
             None => (None, node.span),
         };
-        let thresholds = rule.thresholds().unwrap_or(&common.thresholds);
         let severity = if thresholds.is_empty() {
             common.severity
         } else {
@@ -447,21 +460,28 @@ pub(crate) fn id_of(column: Option<&str>, kind: &str, name: Option<&str>) -> Str
 }
 
 fn make_ids_unique(checks: &mut [Check]) {
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut taken: HashSet<String> = HashSet::new();
     for check in checks {
-        let count = seen.entry(check.id.clone()).or_default();
-        *count += 1;
-        if *count > 1 {
-            check.id = format!("{}#{count}", check.id);
+        let mut id = check.id.clone();
+        // A name may look like a number that was given.
+        let mut number = 1;
+        while !taken.insert(id.clone()) {
+            number += 1;
+            id = format!("{}#{number}", check.id);
         }
+        check.id = id;
     }
 }
 
-/// A table's name without quotes, in lower case, and without the default schema.
+/// A table's name without quotes, in lower case, and without the catalog and the default schema.
 fn plain_name(name: &str) -> String {
-    let name = name.replace('"', "").to_lowercase();
-    let name = name.strip_prefix("lakegate.").unwrap_or(&name);
-    name.strip_prefix("default.").unwrap_or(name).to_owned()
+    let reference = datafusion::common::TableReference::parse_str(name);
+    // `lakegate` is the catalog, and a schema of it too.
+    let table = reference.table().to_lowercase();
+    match reference.schema().map(str::to_lowercase).as_deref() {
+        None | Some("default") => table,
+        Some(schema) => format!("{schema}.{table}"),
+    }
 }
 
 fn sha256_hex(text: &str) -> String {

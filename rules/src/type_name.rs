@@ -40,7 +40,10 @@ const NAMES: &[(&str, &[&str])] = &[
 impl TypeName {
     /// Reads a type's name; the error is a message and a hint.
     pub(crate) fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
-        let mut reader = Reader { rest: text };
+        let mut reader = Reader {
+            rest: text,
+            depth: 0,
+        };
         let name = reader.read()?;
         if !reader.rest.trim().is_empty() {
             return Err((
@@ -99,14 +102,31 @@ impl fmt::Display for TypeName {
     }
 }
 
+/// Types within types, at most. Reading nests as deep as the text does, and the stack has an end.
+const MAX_DEPTH: usize = 64;
+
 struct Reader<'t> {
     rest: &'t str,
+    depth: usize,
 }
 
 type Wrong = (String, Option<String>);
 
 impl Reader<'_> {
     fn read(&mut self) -> Result<TypeName, Wrong> {
+        if self.depth > MAX_DEPTH {
+            return Err((
+                format!("the type is nested deeper than {MAX_DEPTH} levels"),
+                None,
+            ));
+        }
+        self.depth += 1;
+        let read = self.read_at_depth();
+        self.depth -= 1;
+        read
+    }
+
+    fn read_at_depth(&mut self) -> Result<TypeName, Wrong> {
         let name = self.word(&['<', '>', '(', ')', ',', ':']).to_lowercase();
         match name.as_str() {
             "decimal" | "numeric" => self.decimal(),
@@ -311,6 +331,18 @@ mod tests {
         ] {
             assert_eq!(TypeName::parse(text).unwrap_err().0, message, "{text}");
         }
+    }
+
+    #[test]
+    fn deep_types_are_refused_and_not_followed() {
+        let nested = |depth| format!("{}int{}", "array<".repeat(depth), ">".repeat(depth));
+        TypeName::parse(&nested(MAX_DEPTH)).unwrap();
+        for depth in [MAX_DEPTH + 1, 1_000_000] {
+            let (message, _) = TypeName::parse(&nested(depth)).unwrap_err();
+            assert_eq!(message, "the type is nested deeper than 64 levels");
+        }
+        TypeName::parse(&"struct<a:".repeat(1_000_000)).unwrap_err();
+        TypeName::parse(&"map<int,".repeat(1_000_000)).unwrap_err();
     }
 
     #[test]

@@ -17,4 +17,4 @@ pub use fields::Fields;
 pub use node::{Entry, Node, Value};
 pub use parse::{decode, parse};
 pub use problem::{Problem, Problems, Span, nearest, nearest_hint};
-pub use scalar::{Resolved, Scalar, parse_bytes, parse_duration, parse_percent};
+pub use scalar::{Resolved, Scalar, parse_bytes, parse_duration};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lakegate_etl::{NO_WORSE, Outcome, Pipeline, RunOptions, RunReport, StageReport};
+use lakegate_etl::{Outcome, Pipeline, RunOptions, RunReport, StageReport};
 use lakegate_rules::{Report, Verdict, thousands, to_junit};
 
 use crate::arguments::{by_name, name_and_value};
@@ -208,11 +208,7 @@ fn stage_line(stage: &StageReport) -> Option<String> {
             1 => "1 check".to_owned(),
             count => format!("{count} checks"),
         };
-        let verdict = match stage.is_accepted_as_no_worse() {
-            true => NO_WORSE.to_owned(),
-            false => report.verdict().to_string(),
-        };
-        line.push_str(&format!(", {checks}: {verdict}"));
+        line.push_str(&format!(", {checks}: {}", report.verdict()));
     }
     if let (Outcome::Skipped, Some(error)) = (stage.outcome, &stage.error) {
         line.push_str(&format!(": {error}"));

@@ -4,7 +4,7 @@ use lakegate_rules::Verdict;
 
 use super::expect;
 use super::publish::{ALL, project};
-use crate::{NO_WORSE, Outcome};
+use crate::Outcome;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepted_as_no_worse_is_no_failure_and_names_its_baseline() {
@@ -23,8 +23,8 @@ async fn accepted_as_no_worse_is_no_failure_and_names_its_baseline() {
     expect(&report, "publish_cities", Outcome::Done);
     assert_eq!(report.exit_code(), 0);
     let stage = report.stage("publish_cities").unwrap();
-    assert_eq!(stage.verdict.as_deref(), Some(NO_WORSE));
-    assert_eq!(stage.checks_verdict(), Some(Verdict::Warn));
+    assert_eq!(stage.verdict.as_deref(), Some("no_worse"));
+    assert_eq!(stage.checks_verdict(), Some(Verdict::NoWorse));
     let check = &stage.report.as_ref().unwrap().checks[0];
     assert_eq!(
         check.message.as_deref(),

@@ -4,10 +4,15 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
+use chrono::DateTime;
+use datafusion::arrow::datatypes::{DataType, i256};
 use datafusion::common::ScalarValue;
 
-use super::number::{Number, rescale};
+use super::Bound;
+use super::number::{Number, compare_exactly, rescale};
 use super::value::{Amount, Value};
+use crate::checks::sql_type;
+use crate::plan::Trouble;
 
 /// A metric, in the form in which it is exact.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +28,14 @@ pub(crate) enum Quantity {
     },
     /// Milliseconds; negative when the newest value lies in the future.
     Age(i64),
-    /// A date or timestamp: microseconds since 1970, UTC.
+    /// A mean: the sum of `count` values.
+    Mean {
+        /// Numerator.
+        sum: Number,
+        /// Denominator; not zero.
+        count: u64,
+    },
+    /// A date or timestamp: microseconds since 1970, UTC, and its text.
     Moment(i64, String),
     /// Text.
     Text(String),
@@ -31,10 +43,20 @@ pub(crate) enum Quantity {
 
 impl Quantity {
     /// The metric of a minimum or maximum; `None` for null.
-    pub(crate) fn from_scalar(value: &ScalarValue) -> Option<Self> {
+    pub(crate) fn from_scalar(value: &ScalarValue) -> Result<Option<Self>, Trouble> {
         if value.is_null() {
-            return None;
+            return Ok(None);
         }
+        match Self::of_value(value) {
+            Some(quantity) => Ok(Some(quantity)),
+            None => Err(Trouble::new(format!(
+                "a value of type {} is outside the range that can be compared",
+                sql_type(&value.data_type())
+            ))),
+        }
+    }
+
+    fn of_value(value: &ScalarValue) -> Option<Self> {
         let integer = |v: i128| Some(Self::Number(Number::integer(v)));
         match value {
             ScalarValue::Int8(Some(v)) => integer(i128::from(*v)),
@@ -53,25 +75,29 @@ impl Quantity {
                 v.to_string().parse().unwrap_or(f64::from(*v)),
             ))),
             ScalarValue::Float64(Some(v)) => Some(Self::Number(Number::Float(*v))),
-            ScalarValue::Decimal32(Some(v), _, scale) => decimal(i128::from(*v), *scale),
-            ScalarValue::Decimal64(Some(v), _, scale) => decimal(i128::from(*v), *scale),
-            ScalarValue::Decimal128(Some(v), _, scale) => decimal(*v, *scale),
-            ScalarValue::Decimal256(Some(v), _, scale) => match v.to_i128() {
-                Some(v) => decimal(v, *scale),
-                None => format!("{v}e{}", -i32::from(*scale))
-                    .parse()
-                    .ok()
-                    .map(|v| Self::Number(Number::Float(v))),
-            },
-            ScalarValue::Dictionary(_, inner) => Self::from_scalar(inner),
+            ScalarValue::Decimal32(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal64(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal128(Some(v), _, scale) => decimal((*v).into(), *scale),
+            ScalarValue::Decimal256(Some(v), _, scale) => decimal(*v, *scale),
+            ScalarValue::Dictionary(_, inner) => Self::of_value(inner),
             ScalarValue::Utf8(Some(v))
             | ScalarValue::LargeUtf8(Some(v))
             | ScalarValue::Utf8View(Some(v)) => Some(Self::Text(v.clone())),
             _ => {
                 let micros = moment_of(value)?;
-                Some(Self::Moment(micros, value.to_string()))
+                Some(Self::Moment(
+                    micros,
+                    moment_text(micros, &value.data_type())?,
+                ))
             }
         }
+    }
+
+    pub(crate) fn is_nan(&self) -> bool {
+        let (Self::Number(number) | Self::Mean { sum: number, .. }) = self else {
+            return false;
+        };
+        number.to_f64().is_nan()
     }
 
     /// The metric as one number, for records and for comparing two reports.
@@ -79,6 +105,7 @@ impl Quantity {
         let value = match self {
             Self::Number(number) => number.to_f64(),
             Self::Share { part, whole } => *part as f64 / *whole as f64,
+            Self::Mean { sum, count } => sum.to_f64() / *count as f64,
             Self::Age(milliseconds) => *milliseconds as f64 / 1000.0,
             Self::Moment(micros, _) => *micros as f64 / 1e6,
             Self::Text(_) => return None,
@@ -86,9 +113,26 @@ impl Quantity {
         value.is_finite().then_some(value)
     }
 
+    /// The metric for people, beside the conditions that it breaks: never as one of their values, which it is not.
+    pub(super) fn text_beside(&self, broken: &[&Bound]) -> String {
+        let text = self.to_string();
+        let values = broken.iter().flat_map(|bound| bound.values());
+        for value in values.filter(|value| value.is_written(&text)) {
+            match self.compare(value) {
+                Some(Ordering::Less) => return format!("just below {text}"),
+                Some(Ordering::Greater) => return format!("just above {text}"),
+                Some(Ordering::Equal) | None => {}
+            }
+        }
+        text
+    }
+
     pub(super) fn compare(&self, wanted: &Value) -> Option<Ordering> {
         match (self, &wanted.amount) {
             (Self::Number(left), Amount::Number(right)) => left.compare(*right),
+            (Self::Mean { sum, count }, Amount::Number(wanted)) => {
+                compare_mean(*sum, *count, *wanted)
+            }
             (Self::Share { part, whole }, Amount::Percent(percent)) => {
                 compare_share(*part, *whole, *percent)
             }
@@ -102,21 +146,21 @@ impl Quantity {
     }
 }
 
-fn decimal(unscaled: i128, scale: i8) -> Option<Quantity> {
+fn decimal(unscaled: i256, scale: i8) -> Option<Quantity> {
     let number = match u32::try_from(scale) {
         Ok(scale) => Number::Exact { unscaled, scale },
-        Err(_) => match rescale(unscaled, u32::from(scale.unsigned_abs())) {
-            Some(unscaled) => Number::integer(unscaled),
-            None => Number::Float(unscaled as f64 * 10f64.powi(-i32::from(scale))),
+        Err(_) => Number::Exact {
+            unscaled: rescale(unscaled, u32::from(scale.unsigned_abs()))?,
+            scale: 0,
         },
     };
     Some(Quantity::Number(number))
 }
 
-/// A date or timestamp as microseconds since 1970.
+/// A date or timestamp as microseconds since 1970; `None` beyond the range of 64 bits.
 fn moment_of(value: &ScalarValue) -> Option<i64> {
     match value {
-        ScalarValue::Date32(Some(days)) => Some(i64::from(*days) * 86_400_000_000),
+        ScalarValue::Date32(Some(days)) => i64::from(*days).checked_mul(86_400_000_000),
         ScalarValue::Date64(Some(millis)) => millis.checked_mul(1000),
         ScalarValue::TimestampSecond(Some(v), _) => v.checked_mul(1_000_000),
         ScalarValue::TimestampMillisecond(Some(v), _) => v.checked_mul(1000),
@@ -126,15 +170,46 @@ fn moment_of(value: &ScalarValue) -> Option<i64> {
     }
 }
 
-fn compare_share(part: u64, whole: u64, percent: Number) -> Option<Ordering> {
-    if let Number::Exact { unscaled, scale } = percent {
-        let left = rescale(i128::from(part), scale.checked_add(2)?);
-        let right = unscaled.checked_mul(i128::from(whole));
-        if let (Some(left), Some(right)) = (left, right) {
-            return Some(left.cmp(&right));
+/// A date or timestamp as a rule file writes it: `2024-12-31`, or `2024-12-31T23:59:59Z` with a zone.
+fn moment_text(micros: i64, data_type: &DataType) -> Option<String> {
+    let moment = DateTime::from_timestamp_micros(micros)?;
+    Some(match data_type {
+        DataType::Date32 | DataType::Date64 => moment.format("%Y-%m-%d").to_string(),
+        DataType::Timestamp(_, None) => moment.format("%Y-%m-%dT%H:%M:%S%.f").to_string(),
+        _ => moment.format("%Y-%m-%dT%H:%M:%S%.fZ").to_string(),
+    })
+}
+
+/// A mean beside a number: the sum beside the number times the count, so that nothing is rounded.
+fn compare_mean(sum: Number, count: u64, wanted: Number) -> Option<Ordering> {
+    if let (
+        Number::Exact { unscaled, scale },
+        Number::Exact {
+            unscaled: wanted,
+            scale: wanted_scale,
+        },
+    ) = (sum, wanted)
+    {
+        let count = i256::from_i128(i128::from(count));
+        if let Some(wanted) = wanted.checked_mul(count) {
+            return compare_exactly((unscaled, scale), (wanted, wanted_scale));
         }
     }
-    (part as f64 * 100.0 / whole as f64).partial_cmp(&percent.to_f64())
+    (sum.to_f64() / count as f64).partial_cmp(&wanted.to_f64())
+}
+
+/// A share beside a percent: a hundred parts beside the percent of the whole.
+fn compare_share(part: u64, whole: u64, percent: Number) -> Option<Ordering> {
+    let [part, whole] = [part, whole].map(|count| i256::from_i128(i128::from(count)));
+    match percent {
+        Number::Exact { unscaled, scale } => {
+            let parts = part.checked_mul(i256::from_i128(100))?;
+            let wanted = unscaled.checked_mul(whole)?;
+            compare_exactly((parts, 0), (wanted, scale))
+        }
+        // A percent is read exactly.
+        Number::Float(_) => None,
+    }
 }
 
 impl fmt::Display for Quantity {
@@ -142,6 +217,7 @@ impl fmt::Display for Quantity {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Share { part, whole } => f.write_str(&percent(*part, *whole)),
+            Self::Mean { sum, count } => mean(*sum, *count).fmt(f),
             Self::Age(milliseconds) if *milliseconds < 0 => {
                 write!(f, "{} in the future", duration(milliseconds.unsigned_abs()))
             }
@@ -149,6 +225,18 @@ impl fmt::Display for Quantity {
             Self::Moment(_, text) | Self::Text(text) => f.write_str(text),
         }
     }
+}
+
+/// The mean of a sum; exact where the division is.
+fn mean(sum: Number, count: u64) -> Number {
+    let divisor = i256::from_i128(i128::from(count));
+    if let Number::Exact { unscaled, scale } = sum
+        && unscaled.checked_rem(divisor) == Some(i256::ZERO)
+        && let Some(unscaled) = unscaled.checked_div(divisor)
+    {
+        return Number::Exact { unscaled, scale };
+    }
+    Number::Float(sum.to_f64() / count as f64)
 }
 
 /// A share for people. It says `100%` and `0%` only when that is exact.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::number::Number;
+use crate::yaml::parse_duration;
 
 /// One value in a threshold, with the text by which the file names it.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,11 +106,11 @@ impl Value {
         })
     }
 
-    /// Text, whatever it looks like.
-    pub(crate) fn text(text: &str) -> Self {
+    /// Text in quotes: a date or timestamp, or text, and never a number. Beside text it is text.
+    pub(crate) fn quoted(text: &str) -> Self {
         Self {
             text: text.to_owned(),
-            amount: Amount::Text,
+            amount: parse_moment(text).map_or(Amount::Text, Amount::Moment),
         }
     }
 
@@ -126,18 +127,28 @@ impl Value {
         order.is_some_and(Ordering::is_gt)
     }
 
+    /// Whether the text means this value.
+    pub(super) fn is_written(&self, text: &str) -> bool {
+        let unit = match self.amount {
+            Amount::Duration(_) => Unit::Duration,
+            _ => Unit::Any,
+        };
+        match (Self::amount(text, unit), &self.amount) {
+            (Amount::Number(left), Amount::Number(right))
+            | (Amount::Percent(left), Amount::Percent(right)) => {
+                left.compare(*right) == Some(Ordering::Equal)
+            }
+            (left, right) => left == *right && left != Amount::Text,
+        }
+    }
+
     fn amount(text: &str, unit: Unit) -> Amount {
         if unit == Unit::Duration {
-            // A bare number has no unit and is no duration, not even 0.
-            return match humantime::parse_duration(text) {
-                Ok(duration) if text.ends_with(|c: char| c.is_ascii_alphabetic()) => {
-                    Amount::Duration(duration)
-                }
-                _ => Amount::Text,
-            };
+            return parse_duration(text).map_or(Amount::Text, Amount::Duration);
         }
-        if let Some(number) = text.strip_suffix('%')
-            && let Some(number @ Number::Exact { .. }) = Number::parse(number.trim_end())
+        if let Some(number) = text.strip_suffix('%').map(str::trim_end)
+            && !number.contains(|c: char| c.is_ascii_alphabetic())
+            && let Some(number @ Number::Exact { .. }) = Number::parse(number)
         {
             return Amount::Percent(number);
         }

@@ -31,8 +31,8 @@ use crate::suite::Check;
 pub(crate) struct Between;
 
 const SETTINGS: &[Setting] = &[
-    Setting::optional("min", Form::Scalar, "The smallest value that is allowed."),
-    Setting::optional("max", Form::Scalar, "The largest value that is allowed."),
+    Setting::optional("min", Form::Limit, "The smallest value that is allowed."),
+    Setting::optional("max", Form::Limit, "The largest value that is allowed."),
 ];
 
 impl CheckKind for Between {
@@ -60,37 +60,35 @@ impl CheckKind for Between {
         Some("limits")
     }
 
+    fn choices(&self) -> &'static [&'static [&'static str]] {
+        &[&["min"], &["max"]]
+    }
+
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let before = settings.problems.len();
-        let (min, max) = settings.limits();
-        if min.is_none() && max.is_none() {
-            if settings.problems.len() == before {
-                let message = "check `between` needs `min` or `max`".to_owned();
-                let hint = Some("write `between: [0, 100]` or `between: {min: 0}`".to_owned());
-                settings.problem(None, message, hint);
-            }
-            return None;
+        let limits = settings.limits();
+        if limits.iter().all(Option::is_none) && settings.problems.len() == before {
+            let message = "check `between` needs `min` or `max`".to_owned();
+            let hint = Some("write `between: [0, 100]` or `between: {min: 0}`".to_owned());
+            settings.problem(None, message, hint);
         }
-        let mut limit = |key: &str, scalar: Option<crate::yaml::Scalar>| {
-            let scalar = scalar?;
+        let mut start = None;
+        let [min, max] = limits.map(|limit| {
+            let (scalar, node) = limit?;
+            start.get_or_insert(node);
             let limit = Limit::parse(&scalar.text);
             if limit.is_none() {
                 let message = format!("`{}` is no limit", scalar.text);
                 let hint = "write a number, a date such as `2024-12-31`, or a timestamp such as `2024-12-31T23:59:59Z`";
-                settings.problem(Some(key), message, Some(hint.to_owned()));
+                settings.problems.push(node.problem(message).with_hint(hint.to_owned()));
             }
             limit
-        };
-        let (has_min, has_max) = (min.is_some(), max.is_some());
-        let (min, max) = (limit("min", min), limit("max", max));
-        if has_min != min.is_some() || has_max != max.is_some() {
-            return None;
-        }
-        if let (Some(low), Some(high)) = (&min, &max)
+        });
+        if let (Some(low), Some(high), Some(node)) = (&min, &max, start)
             && low.is_more_than(high)
         {
             let message = format!("nothing lies between {low} and {high}");
-            settings.problem(Some("min"), message, None);
+            settings.problems.push(node.problem(message));
         }
         let column = column?.to_owned();
         Some(Arc::new(IsBetween { column, min, max }))
@@ -109,6 +107,9 @@ impl Rule for IsBetween {
     async fn plan(&self, _check: &Check, planner: &Planner) -> Result<Work, Trouble> {
         let column = planner.column(&self.column)?;
         let data_type = planner.data_type(&self.column)?;
+        if data_type.is_null() {
+            return Ok(Work::Scan(Measure::nothing_false()));
+        }
         let now = planner.now;
         let test = RangeTest::new(
             &self.column,
@@ -122,9 +123,5 @@ impl Rule for IsBetween {
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `operator` is one of `=`, `<>`, `<`, `<=`, `>` and `>=`; the check's column stands on its left.
 //! A row in which either side is null passes. NaN is in no relation but `<>`.
+//! Dates and timestamps are compared to the microsecond; one without a zone is in UTC. Whole numbers of 64 bits and
+//! decimals are not compared with floating-point numbers, which would round them.
 //! The threshold is the share of good rows; without one, every row has to be good.
 //!
 //! ```yaml
@@ -19,7 +21,7 @@ use datafusion::logical_expr::{Expr, Operator, binary_expr};
 use super::{CheckKind, Place, Rule, sql_type};
 use crate::assertion::Unit;
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
-use crate::literal::{is_text, is_time};
+use crate::literal::{common_type, comparable, rounding_hint};
 use crate::plan::{Measure, Planner, Trouble, Work};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
@@ -87,21 +89,21 @@ impl Relation {
     fn condition(&self, planner: &Planner) -> Result<Expr, Trouble> {
         let left_type = planner.data_type(&self.left)?;
         let right_type = planner.data_type(&self.right)?;
-        let are_of_a_kind = left_type == right_type
-            || left_type.is_numeric() && right_type.is_numeric()
-            || is_text(&left_type) && is_text(&right_type)
-            || is_time(&left_type) && is_time(&right_type);
-        if !are_of_a_kind || left_type.is_nested() {
+        let Some(common) = common_type(&left_type, &right_type) else {
             return Err(Trouble::new(format!(
                 "column `{}` ({}) cannot be compared with column `{}` ({})",
                 self.left,
                 sql_type(&left_type),
                 self.right,
                 sql_type(&right_type)
-            )));
-        }
+            ))
+            .with_hint(rounding_hint(&left_type, &right_type)));
+        };
         let (left, right) = (planner.column(&self.left)?, planner.column(&self.right)?);
-        let mut condition = binary_expr(left.clone(), self.operator, right.clone());
+        let side = |name: &str| -> Result<Expr, Trouble> {
+            Ok(comparable(name, planner.field(name)?.data_type(), &common))
+        };
+        let mut condition = binary_expr(side(&self.left)?, self.operator, side(&self.right)?);
         let has_nan = left_type.is_floating() || right_type.is_floating();
         if has_nan && self.operator != Operator::NotEq {
             for (side, data_type) in [(&left, left_type), (&right, right_type)] {
@@ -124,9 +126,5 @@ impl Rule for Relation {
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.left.clone(), self.right.clone()]
     }
 }

@@ -42,10 +42,6 @@ impl CheckKind for Completeness {
         false
     }
 
-    fn needs_threshold(&self) -> bool {
-        true
-    }
-
     fn read(&self, column: Option<&str>, _settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let column = column?.to_owned();
         Some(Arc::new(HasValue { column }))

@@ -43,10 +43,6 @@ impl CheckKind for Distinct {
         Unit::CountOrShare
     }
 
-    fn needs_threshold(&self) -> bool {
-        true
-    }
-
     fn read(&self, column: Option<&str>, _settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let column = column?.to_owned();
         Some(Arc::new(DistinctValues { column }))
@@ -106,9 +102,5 @@ impl Rule for DistinctValues {
             whole: values,
         };
         Ok(Finding::of(check, &share, Some(rows)))
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }

@@ -3,7 +3,7 @@
 //! Below a column, `column` names the column of the other table (default: the same name). In
 //! `table_checks`, `columns` are looked up together in `table_columns` (default: the same names).
 //! `where` filters the checked rows, `table_where` the other table. A row with a null in one of
-//! the columns passes.
+//! the columns passes. Values of two types are compared as `compare` does.
 //! The threshold is the share of good rows; without one, every row has to be good.
 //!
 //! ```yaml
@@ -17,14 +17,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::TableReference;
 
 use super::{CheckKind, Place, Rule, sql_type};
 use crate::assertion::Unit;
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
-use crate::literal::{is_text, is_time};
-use crate::plan::{Lookup, Planner, Trouble, Work, field_of, plain_type};
+use crate::literal::{common_type, comparable, rounding_hint};
+use crate::plan::{Lookup, LookupKey, Planner, Trouble, Work, field_of, plain_type};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
 use crate::yaml::Span;
@@ -33,17 +32,19 @@ pub(crate) struct ExistsIn;
 
 const SETTINGS: &[Setting] = &[
     Setting::required("table", Form::Text, "The other table."),
-    Setting::optional("column", Form::Text, "Its column, below a column."),
+    Setting::optional("column", Form::Text, "Its column, below a column.").only_in(Place::Column),
     Setting::optional(
         "columns",
         Form::Columns,
         "Columns of the checked table that are looked up together, in `table_checks`.",
-    ),
+    )
+    .only_in(Place::Table),
     Setting::optional(
         "table_columns",
         Form::Columns,
         "The columns of the other table for them.",
-    ),
+    )
+    .only_in(Place::Table),
     Setting::optional(
         "table_where",
         Form::Text,
@@ -72,10 +73,15 @@ impl CheckKind for ExistsIn {
         SETTINGS
     }
 
+    fn table_settings(&self) -> &'static [&'static str] {
+        &["columns"]
+    }
+
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let table_span = settings.span("table");
         let table = settings.text("table");
-        let table_where = settings.text("table_where");
+        let where_span = settings.span("table_where");
+        let table_where = settings.text("table_where").map(|sql| (sql, where_span));
         let misplaced: &[&str] = match column {
             Some(_) => &["columns", "table_columns"],
             None => &["column"],
@@ -152,15 +158,7 @@ struct OccursIn {
     table: String,
     table_span: Span,
     table_columns: Vec<String>,
-    table_where: Option<String>,
-}
-
-fn can_be_equal(left: &DataType, right: &DataType) -> bool {
-    let (left, right) = (plain_type(left), plain_type(right));
-    left == right
-        || left.is_numeric() && right.is_numeric()
-        || is_text(left) && is_text(right)
-        || is_time(left) && is_time(right)
+    table_where: Option<(String, Span)>,
 }
 
 #[async_trait]
@@ -171,37 +169,42 @@ impl Rule for OccursIn {
         }
         let table = planner.table(&self.table).await?;
         let schema = table.schema();
+        let mut keys = Vec::new();
         for (column, other) in self.columns.iter().zip(&self.table_columns) {
             let whose = format!("table `{}`", self.table);
             let other_type = field_of(&schema, other, &whose)?.data_type();
-            let data_type = planner.data_type(column)?;
-            if !can_be_equal(&data_type, other_type) {
+            let data_type = planner.field(column)?.data_type();
+            let Some(common) = common_type(data_type, other_type) else {
                 return Err(Trouble::new(format!(
                     "column `{column}` ({}) cannot be found in `{}.{other}` ({}): the types differ",
-                    sql_type(&data_type),
+                    sql_type(data_type),
                     self.table,
                     sql_type(other_type)
-                )));
-            }
+                ))
+                .with_hint(rounding_hint(plain_type(data_type), plain_type(other_type))));
+            };
+            keys.push(LookupKey {
+                column: column.clone(),
+                own: comparable(column, data_type, &common),
+                other: comparable(other, other_type, &common),
+            });
         }
         let table_where = match &self.table_where {
-            Some(sql) => Some(planner.condition_over(sql, &schema)?),
+            Some((sql, span)) => {
+                let condition = planner.condition_over(sql, &schema);
+                Some(condition.map_err(|trouble| trouble.at(*span))?)
+            }
             None => None,
         };
         Ok(Work::Lookup(Lookup {
-            columns: self.columns.clone(),
+            keys,
             table,
-            table_columns: self.table_columns.clone(),
             table_where,
         }))
     }
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        self.columns.clone()
     }
 
     fn references(&self) -> Vec<(String, Span)> {

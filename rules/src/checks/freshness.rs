@@ -32,7 +32,8 @@ const SETTINGS: &[Setting] = &[Setting::optional(
     "column",
     Form::Text,
     "The column, in `table_checks`; below a column it is that column.",
-)];
+)
+.only_in(Place::Table)];
 
 impl CheckKind for Freshness {
     fn name(&self) -> &'static str {
@@ -55,8 +56,8 @@ impl CheckKind for Freshness {
         SETTINGS
     }
 
-    fn needs_threshold(&self) -> bool {
-        true
+    fn table_settings(&self) -> &'static [&'static str] {
+        &["column"]
     }
 
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
@@ -110,9 +111,5 @@ impl Rule for Age {
         let mut finding = Finding::of(check, &Quantity::Age(age), Some(rows));
         finding.message = Some(format!("the newest value is {text}"));
         Ok(finding)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }

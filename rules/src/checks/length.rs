@@ -23,7 +23,6 @@ use crate::plan::{Measure, Planner, Trouble, Work};
 use crate::row_test::{self, TextLength};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
-use crate::yaml::{Resolved, Scalar};
 
 pub(crate) struct Length;
 
@@ -61,31 +60,31 @@ impl CheckKind for Length {
         Some("limits")
     }
 
+    fn choices(&self) -> &'static [&'static [&'static str]] {
+        &[&["min"], &["max"]]
+    }
+
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let before = settings.problems.len();
-        let (min, max) = settings.limits();
-        if min.is_none() && max.is_none() && settings.problems.len() == before {
+        let limits = settings.limits();
+        if limits.iter().all(Option::is_none) && settings.problems.len() == before {
             let message = "check `length` needs `min` or `max`".to_owned();
             let hint = Some("write `length: [1, 50]` or `length: {max: 50}`".to_owned());
             settings.problem(None, message, hint);
         }
-        let mut count =
-            |key: &str, scalar: Option<Scalar>| match scalar.as_ref().map(Scalar::resolve) {
-                Some(Resolved::Integer(value)) if value >= 0 => usize::try_from(value).ok(),
-                None => None,
-                _ => {
-                    let text = scalar.map(|s| s.text).unwrap_or_default();
-                    let message = format!("`{text}` is no length");
-                    let hint = Some("write a whole number of characters".to_owned());
-                    settings.problem(Some(key), message, hint);
-                    None
-                }
-            };
-        let (min, max) = (count("min", min), count("max", max));
-        let (least, most) = (min.unwrap_or(0), max.unwrap_or(usize::MAX));
-        if least > most {
+        let mut start = None;
+        let [min, max] = limits.map(|limit| {
+            let (_, node) = limit?;
+            start.get_or_insert(node);
+            node.count("a length", settings.problems)
+        });
+        let limit = |count: Option<u64>, open: usize| {
+            count.map_or(open, |count| usize::try_from(count).unwrap_or(usize::MAX))
+        };
+        let (least, most) = (limit(min, 0), limit(max, usize::MAX));
+        if let (Some(node), true) = (start, least > most) {
             let message = format!("no length is at least {least} and at most {most}");
-            settings.problem(Some("min"), message, None);
+            settings.problems.push(node.problem(message));
         }
         let column = column?.to_owned();
         Some(Arc::new(HasLength {
@@ -111,9 +110,5 @@ impl Rule for HasLength {
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }

@@ -84,6 +84,10 @@ impl CheckKind for Matches {
         Some("pattern")
     }
 
+    fn choices(&self) -> &'static [&'static [&'static str]] {
+        &[&["pattern"], &["format"]]
+    }
+
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let test = match (settings.has("pattern"), settings.has("format")) {
             (true, false) => {
@@ -132,10 +136,6 @@ impl Rule for HasPattern {
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }
 

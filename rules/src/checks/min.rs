@@ -40,10 +40,6 @@ impl CheckKind for Min {
         Unit::Any
     }
 
-    fn needs_threshold(&self) -> bool {
-        true
-    }
-
     fn read(&self, column: Option<&str>, _settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         Some(Arc::new(Metric::new(column?, Aggregate::Min)))
     }

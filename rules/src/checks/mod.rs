@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use crate::assertion::{Thresholds, Unit};
 use crate::finding::{Facts, Finding, Measured};
 use crate::plan::{Planner, Trouble, Work};
-use crate::settings::{Setting, Settings};
+use crate::settings::{Setting, Settings, THRESHOLD_KEYS, quoted};
 use crate::suite::Check;
 use crate::yaml::Span;
 
@@ -111,9 +111,26 @@ pub(crate) trait CheckKind: Sync {
         true
     }
 
-    /// Whether it says nothing without a threshold.
+    /// Whether it says nothing without a threshold. A check of single rows wants all of them to be good.
     fn needs_threshold(&self) -> bool {
-        false
+        self.unit() != Unit::None && !self.is_row_level()
+    }
+
+    /// Settings that say what is wanted, each group complete in itself: one group has to be given, or a threshold where
+    /// the kind needs one.
+    fn choices(&self) -> &'static [&'static [&'static str]] {
+        &[]
+    }
+
+    /// Settings that it needs in `table_checks`, and not below a column.
+    fn table_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// How to give it the threshold that it needs.
+    fn threshold_hint(&self) -> String {
+        let keys = quoted(THRESHOLD_KEYS);
+        format!("add one of {keys}: {}", self.unit().form())
     }
 
     /// Reads its settings. `None` when they are wrong; the problems are reported.
@@ -134,9 +151,6 @@ pub(crate) trait Rule: Debug + Send + Sync {
 
     /// Holds what was measured against the thresholds.
     fn assess(&self, check: &Check, measured: Measured, facts: &Facts) -> Result<Finding, Trouble>;
-
-    /// The columns that it looks at: they name its bad rows when the file has no key.
-    fn columns(&self) -> Vec<String>;
 
     /// Thresholds of its own form, instead of the common ones.
     fn thresholds(&self) -> Option<&Thresholds> {

@@ -61,8 +61,4 @@ impl Rule for HasValue {
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
     }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
-    }
 }

@@ -19,11 +19,11 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{Expr, lit};
 
 use super::{CheckKind, Place, Rule};
-use crate::assertion::Unit;
+use crate::assertion::{Number, Unit};
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
-use crate::literal::{is_text, literal};
+use crate::literal::{is_text, literal, no_value};
 use crate::plan::{Measure, Planner, Trouble, Work};
-use crate::row_test::{self, TextSet};
+use crate::row_test::{self, FloatSet, TextSet};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
 use crate::yaml::Scalar;
@@ -83,6 +83,16 @@ impl IsListed {
             let set = TextSet::new(self.values.iter().map(|v| v.text.as_str()));
             return Ok(row_test::call(set, column));
         }
+        if matches!(data_type, DataType::Float32 | DataType::Float64) {
+            let mut members = Vec::new();
+            for value in &self.values {
+                let number = Number::parse(&value.text);
+                members
+                    .push(number.ok_or_else(|| no_value(&value.text, &data_type, &self.column))?);
+            }
+            let set = FloatSet::new(members.into_iter().map(Number::to_f64));
+            return Ok(row_test::call(set, column));
+        }
         let values = self
             .values
             .iter()
@@ -102,14 +112,13 @@ impl IsListed {
 #[async_trait]
 impl Rule for IsListed {
     async fn plan(&self, _check: &Check, planner: &Planner) -> Result<Work, Trouble> {
+        if planner.data_type(&self.column)?.is_null() {
+            return Ok(Work::Scan(Measure::nothing_false()));
+        }
         Ok(Work::Scan(Measure::False(self.condition(planner)?)))
     }
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        vec![self.column.clone()]
     }
 }

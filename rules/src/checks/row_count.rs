@@ -18,13 +18,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{CheckKind, Place, Rule};
-use crate::assertion::{Bound, Number, Quantity, Thresholds, Unit};
+use crate::Scope;
+use crate::assertion::{Amount, Bound, Number, Quantity, Thresholds, Unit};
 use crate::finding::{Facts, Finding, Measured, mismatch};
 use crate::plan::{Measure, Planner, Trouble, Work};
-use crate::settings::{Form, Setting, Settings, value_of};
+use crate::settings::{Form, LEVELS, Setting, Settings, THRESHOLD_KEYS, read_levels, value_of};
 use crate::suite::Check;
-use crate::yaml::Node;
-use crate::{Scope, Severity};
+use crate::yaml::{Node, Problems};
 
 pub(crate) struct RowCount;
 
@@ -62,21 +62,27 @@ impl CheckKind for RowCount {
         SETTINGS
     }
 
+    fn choices(&self) -> &'static [&'static [&'static str]] {
+        &[&["versus", "change"]]
+    }
+
+    fn threshold_hint(&self) -> String {
+        "write `row_count: {at_least: 1}`, or `{versus: previous, change: 30%}`".to_owned()
+    }
+
     fn read(&self, _column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
-        let has_thresholds = ["at_least", "at_most", "between", "equals", "warn", "error"]
-            .iter()
-            .any(|key| settings.has(key));
         if !settings.has("versus") {
             if settings.has("change") {
                 let message = "`change` needs `versus: previous`".to_owned();
                 settings.problem(Some("change"), message, None);
-            } else if !has_thresholds {
-                let message = "check `row_count` has no threshold".to_owned();
-                let hint = "write `row_count: {at_least: 1}`, or `{versus: previous, change: 30%}`";
-                settings.problem(None, message, Some(hint.to_owned()));
             }
             return Some(Arc::new(Count));
         }
+        let levels = LEVELS.iter().map(|(name, _)| name);
+        let has_thresholds = THRESHOLD_KEYS
+            .iter()
+            .chain(levels)
+            .any(|key| settings.has(key));
         settings.choice("versus", &[("previous", ())])?;
         if has_thresholds || settings.has("where") {
             let message = "`versus` takes neither thresholds nor `where`".to_owned();
@@ -93,43 +99,28 @@ impl CheckKind for RowCount {
             settings.problem(None, message, hint);
             return None;
         };
+        if node.as_map().is_some() && settings.has("severity") {
+            settings.refuse_severity_beside_levels();
+        }
         let severity = settings.severity();
-        let change = read_change(node, severity, settings)?;
+        let change = read_levels("change", node, severity, settings.problems, change_bound);
         Some(Arc::new(Change { change }))
     }
 }
 
-fn read_change(node: &Node, severity: Severity, settings: &mut Settings<'_>) -> Option<Thresholds> {
-    let bound = |node: &Node, settings: &mut Settings<'_>| {
-        // Percents above 100 are fine: a table may double.
-        let value = value_of("`change`", node, Unit::CountOrShare, settings.problems)?;
-        if value.text.ends_with('%') {
-            return Some(Bound::AtMost(value));
-        }
-        let hint = Some("write `change: 30%`");
-        node.wanted("`change`", "a percent", hint, settings.problems);
-        None
-    };
-    let Some(levels) = node.as_map() else {
-        return Some(Thresholds::of(severity, vec![bound(node, settings)?]));
-    };
-    if settings.has("severity") {
-        let message = "`change` by level does not go with `severity`".to_owned();
-        settings.problem(Some("severity"), message, None);
+fn change_bound(node: &Node, problems: &mut Problems) -> Option<Bound> {
+    // Percents above 100 are fine: a table may double.
+    let value = value_of("`change`", node, Unit::CountOrShare, problems)?;
+    if matches!(value.amount, Amount::Percent(_)) {
+        return Some(Bound::AtMost(value));
     }
-    let mut thresholds = Thresholds::default();
-    for entry in levels {
-        match entry.key.as_str() {
-            "warn" => thresholds.warn.extend(bound(&entry.value, settings)),
-            "error" => thresholds.error.extend(bound(&entry.value, settings)),
-            key => {
-                let message = format!("`change` does not take the key `{key}`");
-                let hint = Some("known here: `warn`, `error`".to_owned());
-                settings.problem(Some("change"), message, hint);
-            }
-        }
-    }
-    Some(thresholds)
+    node.wanted(
+        "`change`",
+        "a percent",
+        Some("write `change: 30%`"),
+        problems,
+    );
+    None
 }
 
 #[derive(Debug)]
@@ -147,10 +138,6 @@ impl Rule for Count {
         };
         let count = Quantity::Number(Number::integer(i128::from(rows)));
         Ok(Finding::of(check, &count, Some(rows)))
-    }
-
-    fn columns(&self) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -181,11 +168,8 @@ impl Rule for Change {
                     part: rows.abs_diff(previous.row_count),
                     whole: before,
                 };
-                let mut finding = Finding::of(check, &change, Some(rows));
-                let (verdict, expected) = self.change.decide(&change);
-                finding.verdict = verdict;
-                finding.distance = self.change.distance(&change);
-                finding.expected = format!("a change of {expected}");
+                let mut finding = Finding::by(&self.change, &change, Some(rows));
+                finding.expected = format!("a change of {}", finding.expected);
                 finding.message = Some(format!(
                     "{rows} rows, version {} has {}",
                     previous.version, previous.row_count
@@ -196,10 +180,6 @@ impl Rule for Change {
         let mut finding = Finding::nothing_to_judge(check, Some(rows), note);
         finding.expected = format!("a change of {}", self.change);
         Ok(finding)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        Vec::new()
     }
 
     fn thresholds(&self) -> Option<&Thresholds> {

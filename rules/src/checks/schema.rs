@@ -90,7 +90,17 @@ impl SchemaSection {
             .unwrap_or(severity);
         let mut columns = Vec::new();
         if fields.has("columns") {
-            for Entry { key, value, .. } in fields.map("columns", problems).unwrap_or_default() {
+            let entries = fields.map("columns", problems);
+            if entries.is_some_and(<[Entry]>::is_empty) {
+                // A schema of no columns would be that of every table.
+                let problem = Problem::new(
+                    node.file.as_ref(),
+                    fields.span("columns"),
+                    "`columns` names no column",
+                );
+                problems.push(problem.with_hint("write `columns: {order_id: bigint}`".to_owned()));
+            }
+            for Entry { key, value, .. } in entries.unwrap_or_default() {
                 let what = format!("the type of column `{key}`");
                 let Some(text) = value.string(&what, problems) else {
                     continue;
@@ -198,9 +208,5 @@ impl Rule for SchemaSection {
             message: (!differences.is_empty()).then(|| differences.join("; ")),
             samples: Vec::new(),
         })
-    }
-
-    fn columns(&self) -> Vec<String> {
-        Vec::new()
     }
 }

@@ -118,7 +118,9 @@ struct Query {
 #[async_trait]
 impl Rule for Query {
     async fn plan(&self, _check: &Check, planner: &Planner) -> Result<Work, Trouble> {
-        let plan = fragment::query(planner.session(), &self.query, &planner.parameters).await?;
+        let plan = fragment::query(planner.session(), &self.query, &planner.parameters)
+            .await
+            .map_err(|trouble| trouble.at(self.span))?;
         let schema = plan.schema().as_arrow();
         if self.expect == Expect::True {
             let types: Vec<_> = schema.fields().iter().map(|f| f.data_type()).collect();
@@ -185,10 +187,6 @@ impl Rule for Query {
             message: None,
             samples,
         })
-    }
-
-    fn columns(&self) -> Vec<String> {
-        Vec::new()
     }
 
     fn statement(&self) -> Option<(&str, Span)> {

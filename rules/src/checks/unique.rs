@@ -63,8 +63,4 @@ impl Rule for OccursOnce {
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
         assess_row_level(check, &measured)
     }
-
-    fn columns(&self) -> Vec<String> {
-        self.columns.clone()
-    }
 }

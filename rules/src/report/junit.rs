@@ -10,7 +10,7 @@ use super::{CheckResult, Report, Verdict};
 
 /// Reports as JUnit XML: a suite each report, a test case each check.
 ///
-/// `fail` is a failure, `error` an error, `waived` a skipped case with its reason; `warn` is a
+/// `fail` is a failure, `error` an error, `waived` and `no_worse` a skipped case with its reason; `warn` is a
 /// success whose output says what was found.
 ///
 /// # Errors
@@ -22,6 +22,14 @@ pub fn to_junit(reports: &[Report]) -> io::Result<String> {
         suite.set_timestamp(report.judged_at);
         suite.add_property(("rules_file", report.rules_file.as_str()));
         suite.add_property(("rules_sha256", report.rules_sha256.as_str()));
+        for (name, value) in [
+            ("owner", &report.owner),
+            ("description", &report.description),
+        ] {
+            if let Some(value) = value {
+                suite.add_property((name, value.as_str()));
+            }
+        }
         suite.add_test_cases(report.checks.iter().map(|check| case(report, check)));
         junit.add_test_suite(suite);
     }
@@ -38,6 +46,11 @@ fn case(report: &Report, check: &CheckResult) -> TestCase {
             status.set_message(format!("waived: {}", reason.unwrap_or_default()));
             status
         }
+        Verdict::NoWorse => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!("no worse than before: {outcome}"));
+            status
+        }
         Verdict::Fail | Verdict::Error => {
             let kind = if check.verdict == Verdict::Fail {
                 NonSuccessKind::Failure
@@ -45,7 +58,11 @@ fn case(report: &Report, check: &CheckResult) -> TestCase {
                 NonSuccessKind::Error
             };
             let mut status = TestCaseStatus::non_success(kind);
-            status.set_message(outcome.lines().next().unwrap_or_default());
+            let reason = match (check.verdict, &check.message) {
+                (Verdict::Error, Some(message)) => message,
+                _ => &outcome,
+            };
+            status.set_message(reason.lines().next().unwrap_or_default());
             status.set_type(&check.kind);
             status.set_description(&outcome);
             status
@@ -53,6 +70,9 @@ fn case(report: &Report, check: &CheckResult) -> TestCase {
     };
     let mut case = TestCase::new(&check.id, status);
     case.set_classname(&report.table);
+    if let Some(description) = &check.description {
+        case.add_property(("description", description.as_str()));
+    }
     case.set_time(Duration::from_millis(check.elapsed_ms));
     if check.verdict == Verdict::Warn {
         case.set_system_out(format!("warning: {outcome}"));
@@ -62,10 +82,13 @@ fn case(report: &Report, check: &CheckResult) -> TestCase {
 
 /// What was found, in lines: observed and wanted, the reason, keys of bad rows.
 fn outcome(check: &CheckResult) -> String {
+    let wanted = match check.expected.as_str() {
+        "" => String::new(),
+        expected => format!(", wanted {expected}"),
+    };
     let mut lines = vec![format!(
-        "{}, wanted {}{}",
+        "{}{wanted}{}",
         check.observed,
-        check.expected,
         match (check.bad_rows, check.rows) {
             (Some(bad), Some(rows)) => format!(" ({bad} of {rows} rows are bad)"),
             (Some(bad), None) => format!(" ({bad} rows are bad)"),

@@ -11,6 +11,7 @@ fn check(id: &str, verdict: Verdict) -> CheckResult {
         id: id.to_owned(),
         kind: "not_null".to_owned(),
         column: Some("carrier".to_owned()),
+        description: None,
         severity: Severity::Error,
         scope: Scope::Table,
         verdict,
@@ -45,6 +46,8 @@ fn far(id: &str, distance: f64) -> CheckResult {
 fn report(checks: Vec<CheckResult>) -> Report {
     Report {
         table: "silver.flights".to_owned(),
+        owner: None,
+        description: None,
         rules_file: "checks/flights.yaml".to_owned(),
         rules_sha256: "abc".to_owned(),
         judged_at: noon(),
@@ -70,6 +73,7 @@ fn worst_verdict_decides() {
         Verdict::Pass,
         Verdict::Warn,
         Verdict::Waived,
+        Verdict::NoWorse,
         Verdict::Fail,
         Verdict::Error,
     ];
@@ -77,7 +81,7 @@ fn worst_verdict_decides() {
         let checks = order[..=i].iter().map(|v| check("c", *v)).collect();
         let report = report(checks);
         assert_eq!(report.verdict(), *worst);
-        assert_eq!(report.blocks(), i >= 3);
+        assert_eq!(report.blocks(), i >= 4);
     }
 }
 
@@ -161,6 +165,12 @@ fn no_worse_means_no_blocking_check_got_worse() {
             true,
         ),
         (
+            "accepted before",
+            bad("c", fail, 1),
+            bad("c", Verdict::NoWorse, 1),
+            true,
+        ),
+        (
             "absent before",
             bad("c", fail, 1),
             bad("other", fail, 9),
@@ -176,7 +186,7 @@ fn no_worse_means_no_blocking_check_got_worse() {
             "error before too",
             check("c", Verdict::Error),
             check("c", Verdict::Error),
-            true,
+            false,
         ),
         (
             "could not be evaluated before",
@@ -192,8 +202,17 @@ fn no_worse_means_no_blocking_check_got_worse() {
         ),
     ];
     for (name, here, before, expected) in cases {
-        let answer = report(vec![here]).is_no_worse_than(&report(vec![before]));
+        let had = here.verdict;
+        let mut found = report(vec![here]);
+        let answer = found.accept_as_no_worse(&report(vec![before]));
         assert_eq!(answer, expected, "{name}");
+        assert_eq!(answer, !found.blocks(), "{name}");
+        let has = if answer && had == fail {
+            Verdict::NoWorse
+        } else {
+            had
+        };
+        assert_eq!(found.checks[0].verdict, has, "{name}");
     }
 }
 
@@ -211,19 +230,22 @@ fn text_has_a_line_a_check_and_a_summary() {
     broken.observed = String::new();
     broken.expected = "no rows".to_owned();
     broken.message = Some("table `silver.ledger` does not exist".to_owned());
-    let text = report(vec![
+    failed.description = Some("each flight has a carrier".to_owned());
+    let mut judged = report(vec![
         bad("carrier/exists_in", Verdict::Pass, 0),
         failed,
         waived,
         broken,
-    ])
-    .to_text(false);
+    ]);
+    judged.owner = Some("team-flights".to_owned());
+    let text = judged.to_text(false);
     assert_eq!(
         text,
         "\
-silver.flights judged by checks/flights.yaml, 10,400 rows
+silver.flights judged by checks/flights.yaml, 10,400 rows, owned by team-flights
   pass    carrier/exists_in  97.1%  wanted at least 99%  no bad row of 10,400
   fail    carrier/not_null   97.1%  wanted at least 99%  302 of 10,400 rows are bad (2.9%)
+            each flight has a carrier
             day=1 flight=1117
             hint: look at the source
   waived  distance/min       97.1%  wanted at least 99%  1 of 10,400 rows are bad (<0.01%)
@@ -278,22 +300,34 @@ fn junit_has_a_case_a_check() {
     failed.samples = vec![vec![("flight".to_owned(), "<1>&\u{1}".to_owned())]];
     let mut waived = check("w", Verdict::Waived);
     waived.waiver = Some(waiver("w", noon()));
-    let xml = to_junit(&[report(vec![
+    let mut broken = check("e", Verdict::Error);
+    broken.message = Some("the column is gone".to_owned());
+    failed.description = Some("each flight has a carrier".to_owned());
+    let mut query = bad("sql", Verdict::Fail, 3);
+    (query.observed, query.expected, query.rows) = ("3 rows".to_owned(), String::new(), None);
+    let mut judged = report(vec![
         check("p", Verdict::Pass),
         bad("warned", Verdict::Warn, 2),
         waived,
         failed,
-        check("e", Verdict::Error),
-    ])])
-    .unwrap();
+        bad("accepted", Verdict::NoWorse, 2),
+        query,
+        broken,
+    ]);
+    judged.owner = Some("team-flights".to_owned());
+    let xml = to_junit(&[judged]).unwrap();
     for part in [
-        r#"<testsuite name="silver.flights" tests="5" skipped="1" errors="1" failures="1""#,
+        r#"<testsuite name="silver.flights" tests="7" skipped="2" errors="1" failures="2""#,
         r#"<testcase name="p" classname="silver.flights" time="0.012"/>"#,
         "warning: 97.1%, wanted at least 99% (2 of 10400 rows are bad)",
         r#"<skipped message="waived: the source repairs it this week"/>"#,
         r#"<failure message="97.1%, wanted at least 99% (302 of 10400 rows are bad)" type="not_null">"#,
         "flight=&lt;1&gt;&amp;",
-        r#"<error message="97.1%, wanted at least 99%""#,
+        r#"<error message="the column is gone""#,
+        r#"<skipped message="no worse than before: 97.1%, wanted at least 99% (2 of 10400 rows are bad)"/>"#,
+        r#"<property name="owner" value="team-flights"/>"#,
+        r#"<property name="description" value="each flight has a carrier"/>"#,
+        r#"<failure message="3 rows (3 rows are bad)""#,
     ] {
         assert!(xml.contains(part), "{part} is not in {xml}");
     }

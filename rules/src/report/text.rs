@@ -47,9 +47,18 @@ impl Report {
         if let Some(rows) = self.rows {
             text.push_str(&format!(", {} rows", thousands(rows)));
         }
+        if let Some(owner) = &self.owner {
+            text.push_str(&format!(", owned by {}", printable(owner)));
+        }
         text.push('\n');
         let lines: Vec<Line> = self.checks.iter().map(Line::new).collect();
+        let words = self
+            .checks
+            .iter()
+            .map(|check| check.verdict.to_string().len());
         let widths = Widths {
+            // As wide as `waived` at least, so that most reports look alike.
+            verdict: words.max().unwrap_or_default().max(6),
             id: widest(&lines, |line| &line.id),
             observed: widest(&lines, |line| &line.observed),
             expected: widest(&lines, |line| &line.expected),
@@ -69,6 +78,7 @@ impl Report {
             (Verdict::Pass, "passed"),
             (Verdict::Warn, "warned"),
             (Verdict::Waived, "waived"),
+            (Verdict::NoWorse, "no worse than before"),
             (Verdict::Fail, "failed"),
             (Verdict::Error, "could not be evaluated"),
         ];
@@ -94,6 +104,7 @@ impl Report {
 }
 
 struct Widths {
+    verdict: usize,
     id: usize,
     observed: usize,
     expected: usize,
@@ -135,7 +146,7 @@ impl Line {
 
     fn write(&self, verdict: Verdict, widths: &Widths, colour: bool, text: &mut String) {
         let word = verdict.to_string();
-        let gap = " ".repeat(6_usize.saturating_sub(word.len()));
+        let gap = " ".repeat(widths.verdict.saturating_sub(word.len()));
         let line = format!(
             "  {}{gap}  {}  {}  {}  {}",
             paint(verdict, &word, colour),
@@ -155,6 +166,9 @@ fn details(check: &CheckResult, text: &mut String) {
         text.push_str(&content);
         text.push('\n');
     };
+    if let (Some(description), true) = (&check.description, check.verdict != Verdict::Pass) {
+        line(printable(description.trim()));
+    }
     if let Some(message) = &check.message {
         line(printable(message));
     }
@@ -213,7 +227,7 @@ fn paint(verdict: Verdict, text: &str, colour: bool) -> String {
     let code = match verdict {
         Verdict::Pass => "32",
         Verdict::Warn => "33",
-        Verdict::Waived => "35",
+        Verdict::Waived | Verdict::NoWorse => "35",
         Verdict::Fail | Verdict::Error => "1;31",
     };
     format!("\u{1b}[{code}m{text}\u{1b}[0m")

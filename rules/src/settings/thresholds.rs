@@ -7,9 +7,14 @@ use crate::checks::CheckKind;
 use crate::yaml::{Entry, Node, Problem, Problems, Resolved};
 
 /// The forms of a threshold.
-pub(super) const THRESHOLD_KEYS: &[&str] = &["at_least", "at_most", "between", "equals"];
+pub(crate) const THRESHOLD_KEYS: &[&str] = &["at_least", "at_most", "between", "equals"];
+
+/// The levels at which a condition may stand.
+pub(crate) const LEVELS: &[(&str, Severity)] =
+    &[("warn", Severity::Warn), ("error", Severity::Error)];
 
 impl Settings<'_> {
+    /// The thresholds in the common form. Kinds that judge single rows want every row to be good when none is given.
     pub(super) fn thresholds(
         &mut self,
         kind: &dyn CheckKind,
@@ -28,77 +33,102 @@ impl Settings<'_> {
                 continue;
             };
             is_given = true;
-            let Some(levels) = node.as_map() else {
-                let bound = bound_of(key, node, unit, self.problems);
-                match severity {
-                    Severity::Warn => thresholds.warn.extend(bound),
-                    Severity::Error => thresholds.error.extend(bound),
-                }
-                continue;
-            };
-            has_levels = true;
-            for entry in levels {
-                let bound = bound_of(key, &entry.value, unit, self.problems);
-                match entry.key.as_str() {
-                    "warn" => thresholds.warn.extend(bound),
-                    "error" => thresholds.error.extend(bound),
-                    _ => unknown_key(
-                        entry,
-                        node,
-                        &format!("`{key}`"),
-                        &["warn", "error"],
-                        self.problems,
-                    ),
-                }
-            }
+            has_levels |= node.as_map().is_some();
+            thresholds.extend(read_levels(
+                key,
+                node,
+                severity,
+                self.problems,
+                |node, problems| bound_of(key, node, unit, problems),
+            ));
         }
-        for level in ["warn", "error"] {
-            let Some(node) = self.node_of(level) else {
+        for (key, level) in LEVELS {
+            let Some(node) = self.node_of(key) else {
                 continue;
             };
             is_given = true;
             has_levels = true;
-            let what = format!("`{level}`");
-            for entry in node.map(&what, self.problems).unwrap_or_default() {
+            let what = format!("`{key}`");
+            let entries = node.map(&what, self.problems).unwrap_or_default();
+            if node.as_map().is_some_and(<[Entry]>::is_empty) {
+                self.problems.push(is_empty(&what, node, THRESHOLD_KEYS));
+            }
+            for entry in entries {
                 if !THRESHOLD_KEYS.contains(&entry.key.as_str()) {
-                    unknown_key(entry, node, &what, THRESHOLD_KEYS, self.problems);
+                    unknown_key(entry, &what, THRESHOLD_KEYS, self.problems);
                     continue;
                 }
                 let bound = bound_of(&entry.key, &entry.value, unit, self.problems);
-                match level {
-                    "warn" => thresholds.warn.extend(bound),
-                    _ => thresholds.error.extend(bound),
-                }
+                thresholds.extend(Thresholds::of(*level, bound.into_iter().collect()));
             }
         }
         if has_levels && own_severity.is_some() {
-            self.problem(
-                Some("severity"),
-                format!("{} has both `severity` and thresholds by level", self.what),
-                Some("leave `severity` out: `warn` and `error` say it".to_owned()),
-            );
-        }
-        if !is_given && kind.needs_threshold() {
-            let hint = format!("add one of {}: {}", quoted(THRESHOLD_KEYS), unit.form());
-            self.problem(None, format!("{} has no threshold", self.what), Some(hint));
+            self.refuse_severity_beside_levels();
         }
         if !is_given && kind.is_row_level() {
-            thresholds = Thresholds::of(
-                severity,
-                Value::parse("100%", unit)
-                    .map(Bound::AtLeast)
-                    .into_iter()
-                    .collect(),
-            );
+            let every_row = Value::parse("100%", unit).map(Bound::AtLeast);
+            return Thresholds::of(severity, every_row.into_iter().collect());
         }
         thresholds
     }
+
+    /// A level says what a failure does, so a severity beside it says nothing.
+    pub(crate) fn refuse_severity_beside_levels(&mut self) {
+        self.problem(
+            Some("severity"),
+            format!("{} has both `severity` and thresholds by level", self.what),
+            Some("leave `severity` out: `warn` and `error` say it".to_owned()),
+        );
+    }
+
+    /// Reports a check without any condition: it would pass whatever the data is.
+    pub(crate) fn require_thresholds(&mut self, kind: &dyn CheckKind, thresholds: &Thresholds) {
+        if kind.unit() == Unit::None || !thresholds.is_empty() {
+            return;
+        }
+        let message = format!("{} has no threshold", self.what);
+        self.problem(None, message, Some(kind.threshold_hint()));
+    }
 }
 
-fn unknown_key(entry: &Entry, node: &Node, what: &str, known: &[&str], problems: &mut Problems) {
+/// Reads what stands at a key: one value at the check's own severity, or `{warn: ..., error: ...}`.
+pub(crate) fn read_levels(
+    key: &str,
+    node: &Node,
+    severity: Severity,
+    problems: &mut Problems,
+    bound: impl Fn(&Node, &mut Problems) -> Option<Bound>,
+) -> Thresholds {
+    let at = |level, node: &Node, problems: &mut Problems| {
+        Thresholds::of(level, bound(node, problems).into_iter().collect())
+    };
+    let Some(entries) = node.as_map() else {
+        return at(severity, node, problems);
+    };
+    let what = format!("`{key}`");
+    let names: Vec<&str> = LEVELS.iter().map(|(name, _)| *name).collect();
+    if entries.is_empty() {
+        problems.push(is_empty(&what, node, &names));
+    }
+    let mut thresholds = Thresholds::default();
+    for entry in entries {
+        match LEVELS.iter().find(|(name, _)| *name == entry.key) {
+            Some((_, level)) => thresholds.extend(at(*level, &entry.value, problems)),
+            None => unknown_key(entry, &what, &names, problems),
+        }
+    }
+    thresholds
+}
+
+fn is_empty(what: &str, node: &Node, keys: &[&str]) -> Problem {
+    let hint = format!("write at least one of {}", quoted(keys));
+    node.problem(format!("{what} is empty")).with_hint(hint)
+}
+
+fn unknown_key(entry: &Entry, what: &str, known: &[&str], problems: &mut Problems) {
     let message = format!("{what} does not take the key `{}`", entry.key);
     let hint = crate::yaml::nearest_hint(&entry.key, known);
-    problems.push(Problem::new(node.file.as_ref(), entry.key_span, message).with_hint(hint));
+    problems.push(entry.problem(message).with_hint(hint));
 }
 
 fn bound_of(key: &str, node: &Node, unit: Unit, problems: &mut Problems) -> Option<Bound> {
@@ -141,9 +171,9 @@ pub(crate) fn value_of(
     problems: &mut Problems,
 ) -> Option<Value> {
     let scalar = scalar_of(node, what, problems)?;
-    // Quoted text is text where text may stand: `equals: "7"`.
+    // What is quoted is no number where text may stand: `equals: "7"`.
     let value = if unit == Unit::Any && scalar.resolve() == Resolved::Text && !scalar.plain {
-        Some(Value::text(&scalar.text))
+        Some(Value::quoted(&scalar.text))
     } else {
         Value::parse(&scalar.text, unit)
     };

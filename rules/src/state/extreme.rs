@@ -55,7 +55,7 @@ impl Extreme {
         } else if self.values == 0 {
             None
         } else {
-            Quantity::from_scalar(&self.accumulator.evaluate()?)
+            Quantity::from_scalar(&self.accumulator.evaluate()?)?
         };
         Ok(Measured::Value {
             rows,

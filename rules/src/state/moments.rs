@@ -12,6 +12,8 @@ pub(super) struct Moments {
     pub(super) values: u64,
     mean: f64,
     pub(super) squares: f64,
+    /// Whether an infinity or NaN is among the values.
+    pub(super) has_infinite: bool,
 }
 
 impl Moments {
@@ -22,13 +24,14 @@ impl Moments {
         if values == 0 {
             return Ok(());
         }
-        let batch = if array.null_count() == 0 {
+        let mut batch = if array.null_count() == 0 {
             let slice = array.values();
             let mean = lanes(slice, |v| v) / values as f64;
             Self {
                 values,
                 mean,
                 squares: lanes(slice, |v| (v - mean) * (v - mean)),
+                has_infinite: false,
             }
         } else {
             let mean = array.iter().flatten().sum::<f64>() / values as f64;
@@ -37,13 +40,18 @@ impl Moments {
                 values,
                 mean,
                 squares: array.iter().flatten().map(square).sum(),
+                has_infinite: false,
             }
         };
+        // Only such values, or an overflow, make it infinite: the values are looked at in that rare case.
+        batch.has_infinite =
+            !batch.squares.is_finite() && array.iter().flatten().any(|value| !value.is_finite());
         self.merge(&batch);
         Ok(())
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
+        self.has_infinite |= other.has_infinite;
         if other.values == 0 {
             return;
         }

@@ -30,6 +30,8 @@ enum Total {
     Float {
         sum: f64,
         lost: f64,
+        /// Whether an infinity or NaN is among the values.
+        has_infinite: bool,
     },
 }
 
@@ -51,6 +53,7 @@ impl Sum {
             data_type if data_type.is_floating() => Total::Float {
                 sum: 0.0,
                 lost: 0.0,
+                has_infinite: false,
             },
             other => return Err(Trouble::new(format!("values of type {other} have no sum"))),
         };
@@ -71,7 +74,11 @@ impl Sum {
                     .try_fold(i256::ZERO, i256::checked_add);
                 *unscaled = (*unscaled).and_then(|total| total.checked_add(sum?));
             }
-            Total::Float { sum, lost } => {
+            Total::Float {
+                sum,
+                lost,
+                has_infinite,
+            } => {
                 let wide = match input.data_type() {
                     DataType::Float64 => std::sync::Arc::clone(input),
                     _ => cast(input, &DataType::Float64)?,
@@ -82,6 +89,8 @@ impl Sum {
                 } else {
                     array.iter().flatten().for_each(|v| add_float(sum, lost, v));
                 }
+                // Only such values, or an overflow, make it infinite: they are looked for in that rare case.
+                *has_infinite |= !sum.is_finite() && array.iter().flatten().any(|v| !v.is_finite());
             }
         }
         Ok(())
@@ -107,12 +116,18 @@ impl Sum {
                 *unscaled = (*unscaled).and_then(|total| total.checked_add((*other)?));
             }
             (
-                Total::Float { sum, lost },
+                Total::Float {
+                    sum,
+                    lost,
+                    has_infinite,
+                },
                 Total::Float {
                     sum: other,
                     lost: more,
+                    has_infinite: is_infinite,
                 },
             ) => {
+                *has_infinite |= is_infinite;
                 add_float(sum, lost, *other);
                 *lost += more;
             }
@@ -135,8 +150,18 @@ impl Sum {
                 scaled(narrow, scale).ok_or_else(overflow)?
             }
             // After an infinity the compensation is NaN, the sum itself is right.
-            Total::Float { sum, .. } if !sum.is_finite() => Number::Float(sum),
-            Total::Float { sum, lost } => Number::Float(sum + lost),
+            Total::Float {
+                sum, has_infinite, ..
+            } if !sum.is_finite() => {
+                if !has_infinite {
+                    return Err(Trouble::new(
+                        "the sum is beyond the range of floating-point numbers",
+                    )
+                    .with_hint("sum a smaller part with `where`".to_owned()));
+                }
+                Number::Float(sum)
+            }
+            Total::Float { sum, lost, .. } => Number::Float(sum + lost),
         };
         Ok(Measured::Value {
             rows,
@@ -148,7 +173,10 @@ impl Sum {
 
 fn scaled(unscaled: i128, scale: i8) -> Option<Number> {
     match u32::try_from(scale) {
-        Ok(scale) => Some(Number::Exact { unscaled, scale }),
+        Ok(scale) => Some(Number::Exact {
+            unscaled: unscaled.into(),
+            scale,
+        }),
         Err(_) => {
             let power = 10i128.checked_pow(u32::from(scale.unsigned_abs()))?;
             Some(Number::integer(unscaled.checked_mul(power)?))

@@ -95,6 +95,82 @@ schema: { columns: { a: bigin } }
 }
 
 #[test]
+fn ids_are_unique_whatever_the_names_are() {
+    let named =
+        |name: &str| format!("  - sql: {{name: '{name}', expect: no_rows, query: SELECT 1}}\n");
+    for names in [["n#2", "n", "n"], ["n", "n#2", "n"], ["n", "n", "n#2"]] {
+        let checks: String = names.iter().map(|name| named(name)).collect();
+        let suite = parse(&format!("table_checks:\n{checks}"));
+        let mut ids: Vec<_> = suite.checks.iter().map(|check| check.id.clone()).collect();
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 3, "{ids:?}");
+    }
+}
+
+#[test]
+fn schema_of_system_tables_is_not_the_catalog() {
+    let suite = parse(
+        "table_checks:\n  - sql: {expect: no_rows, query: 'SELECT 1 FROM lakegate.runs, runs, lakegate.silver.orders, lakegate.default.runs'}\n",
+    );
+    let mut names: Vec<_> = suite.references().into_iter().map(|r| r.name).collect();
+    names.sort();
+    assert_eq!(names, ["lakegate.runs", "runs"]);
+}
+
+#[tokio::test]
+async fn problem_stands_where_the_mistake_is() {
+    let text = "version: 1\ncolumns:\n  a:\n    - length: [a,\n        b]\n    - between: [1,\n        x]\ntable_checks:\n  - row_count:\n      versus: previous\n      change:\n        warn: 1%\n        eror: 2%\n";
+    let found = Suite::parse("r.yaml", text).unwrap_err().to_string();
+    for expected in [
+        "r.yaml:4:16: a length",
+        "r.yaml:5:9: a length",
+        "r.yaml:7:9: `x` is no limit",
+        "r.yaml:13:9: `change` does not take the key `eror`",
+    ] {
+        assert!(
+            found.contains(expected),
+            "{expected:?} is missing in\n{found}"
+        );
+    }
+    let suite = parse(
+        "columns:\n  order_id:\n    - exists_in:\n        table: silver.customers\n        column: customer_id\n        table_where: oops > 1\n",
+    );
+    let subject = orders().await;
+    let problems = suite
+        .validate(&subject.session, &subject.candidate.schema())
+        .await;
+    assert!(
+        problems.to_string().starts_with("rules.yaml:8:22: "),
+        "{problems}"
+    );
+}
+
+#[test]
+fn check_that_can_never_fail_is_refused() {
+    for check in [
+        "columns: {a: [{not_null: {at_least: {}}}]}",
+        "columns: {a: [{not_null: {error: {}}}]}",
+        "columns: {a: [{not_null: {warn: {}}}]}",
+        "columns: {a: [{not_null: {warn: {at_least: {}}}}]}",
+        "columns: {a: [{completeness: {at_least: {}}}]}",
+        "columns: {a: [{completeness: {at_least: {}, at_most: 100%}}]}",
+        "columns: {a: [{mean: {at_most: {}}}]}",
+        "columns: {a: [{mean: {between: {}}}]}",
+        "columns: {a: [{freshness: {}}]}",
+        "table_checks: [{row_count: {at_least: {}}}]",
+        "table_checks: [{row_count: {}}]",
+        "table_checks: [{row_count: {versus: previous, change: {}}}]",
+        "schema: {columns: {}}",
+        "schema: {mode: exact, columns: {}}",
+    ] {
+        let text = format!("version: 1\n{check}\n");
+        let parsed = Suite::parse("r.yaml", &text);
+        assert!(parsed.is_err(), "{check}");
+    }
+}
+
+#[test]
 fn tables_of_checks_are_references() {
     let suite = parse(
         "columns:\n  a: [exists_in: {table: silver.b}]\n\

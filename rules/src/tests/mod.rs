@@ -1,8 +1,10 @@
 //! Tests of the whole: a rule file and rows in, verdicts out.
 
 mod cases;
+mod exact;
 mod faults;
 mod files;
+mod json_schema;
 mod properties;
 mod quarantine;
 
@@ -14,7 +16,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::{CheckResult, Subject, Suite, judge};
+use crate::{CheckResult, Subject, Suite, Verdict, judge};
 
 pub(crate) const NOW: &str = "2024-06-01T12:00:00Z";
 
@@ -115,6 +117,15 @@ pub(crate) async fn judge_sql(sql: &str, yaml: &str) -> Vec<CheckResult> {
     let session = session();
     let candidate = table(&session, "orders", sql).await;
     judge_subject(&subject(&session, candidate), yaml).await
+}
+
+/// One case: a column `x` of a query, the check below it, and what comes of it.
+async fn check(values: &str, yaml: &str, verdict: Verdict, observed: &str) {
+    let sql = format!("SELECT column1 AS x FROM (VALUES {values})");
+    let results = judge_sql(&sql, &format!("columns:\n  x:\n    - {yaml}\n")).await;
+    let result = &results[0];
+    let found = (result.verdict, result.observed.as_str());
+    assert_eq!(found, (verdict, observed), "{values} by {yaml}: {result:?}");
 }
 
 pub(crate) async fn judge_subject(subject: &Subject, yaml: &str) -> Vec<CheckResult> {

@@ -129,11 +129,6 @@ impl<'n> Fields<'n> {
         self.get(key)?.number(&Self::label(key), problems)
     }
 
-    /// A share with its percent sign, as a ratio.
-    pub fn percent(&self, key: &str, problems: &mut Problems) -> Option<f64> {
-        self.get(key)?.percent(&Self::label(key), problems)
-    }
-
     /// A duration with its unit.
     pub fn duration(&self, key: &str, problems: &mut Problems) -> Option<Duration> {
         self.get(key)?.duration(&Self::label(key), problems)

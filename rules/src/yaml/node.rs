@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::scalar::{Resolved, Scalar, parse_bytes, parse_duration, parse_percent};
+use super::scalar::{Resolved, Scalar, parse_bytes, parse_duration};
 use super::{Problem, Problems, Span, nearest_hint};
 
 /// A value and its place.
@@ -154,16 +154,6 @@ impl Node {
                 None
             }
         }
-    }
-
-    /// A share with its percent sign, as a ratio.
-    pub fn percent(&self, what: &str, problems: &mut Problems) -> Option<f64> {
-        let share = self.as_scalar().and_then(|s| parse_percent(&s.text));
-        if share.is_none() {
-            let hint = Some("write a percent sign, for example `99.5%`");
-            self.wanted(what, "a share in percent", hint, problems);
-        }
-        share
     }
 
     /// A duration with its unit.

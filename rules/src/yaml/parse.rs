@@ -119,6 +119,8 @@ struct Builder {
     root: Option<Node>,
     documents: usize,
     nodes: usize,
+    /// How many of them are copies that aliases stand for.
+    copied: usize,
     problems: Problems,
 }
 
@@ -131,6 +133,7 @@ impl Builder {
             root: None,
             documents: 0,
             nodes: 0,
+            copied: 0,
             problems: Problems::default(),
         }
     }
@@ -213,9 +216,11 @@ impl Builder {
     fn check_size(&self, span: Span) -> Result<(), Problem> {
         if self.nodes > MOST_NODES {
             let message = format!("the file has more than {MOST_NODES} values");
-            return Err(self.problem(span, message).with_hint(
-                "aliases (`*name`) count as often as they are used; write less of them".to_owned(),
-            ));
+            let hint = match self.copied {
+                0 => "split it into several files",
+                _ => "aliases (`*name`) count as often as they are used; write less of them",
+            };
+            return Err(self.problem(span, message).with_hint(hint.to_owned()));
         }
         Ok(())
     }
@@ -288,6 +293,7 @@ impl Builder {
         // Before the value is copied: a few lines of aliases can stand for billions of values.
         self.check_depth(height, span)?;
         self.nodes += nodes;
+        self.copied += nodes;
         self.check_size(span)?;
         let Some(anchored) = self.anchors.get(&anchor) else {
             return Ok(());

@@ -85,17 +85,6 @@ fn parse_float(text: &str) -> Option<f64> {
     text.parse().ok()
 }
 
-/// A share such as `99.5%`, as a ratio: 0.995. `None` without the percent sign.
-pub fn parse_percent(text: &str) -> Option<f64> {
-    let number = text.trim().strip_suffix('%')?.trim_end();
-    // Shifting the decimal point in the text keeps 99.9% the number that 0.999 is.
-    if number.bytes().any(|b| matches!(b, b'e' | b'E')) {
-        return None;
-    }
-    parse_float(number)?;
-    format!("{number}e-2").parse().ok()
-}
-
 /// A duration with its units, such as `6h` or `1d 12h`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let has_unit = text.bytes().any(|b| b.is_ascii_alphabetic());

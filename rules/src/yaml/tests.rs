@@ -124,7 +124,9 @@ fn aliases_repeat_their_value_within_limits() {
         let item = format!("*a{}", i - 1);
         bomb.push_str(&format!("a{i}: &a{i} [{}]\n", vec![item; 10].join(", ")));
     }
-    assert!(problems(&bomb).contains("more than 200000 values"));
+    assert!(problems(&bomb).contains("more than 200000 values\nhint: aliases"));
+    let long = "- 1\n".repeat(200_001);
+    assert!(problems(&long).contains("more than 200000 values\nhint: split it"));
 
     let mut tower = "a0: &a0 [x]\n".to_owned();
     for i in 1..80 {
@@ -202,11 +204,6 @@ fn scalars_follow_the_core_schema() {
 
 #[test]
 fn units_are_read() {
-    assert_eq!(parse_percent("99.9%"), Some(0.999));
-    assert_eq!(parse_percent("100 %"), Some(1.0));
-    assert_eq!(parse_percent("99.9"), None);
-    assert_eq!(parse_percent("1e2%"), None);
-    assert_eq!(parse_percent("many%"), None);
     assert_eq!(parse_duration("6h").map(|d| d.as_secs()), Some(21_600));
     assert_eq!(parse_duration("1d 12h").map(|d| d.as_secs()), Some(129_600));
     assert_eq!(parse_duration("6"), None);
@@ -241,11 +238,6 @@ fn values_of_the_wrong_type_are_reported_at_their_place() {
     assert!(found.contains("not negative"), "{found}");
     let (_, found) = reading("k: .nan", |f, p| f.number("k", p));
     assert!(found.contains("must be a number"), "{found}");
-    let (_, found) = reading("k: 5", |f, p| f.percent("k", p));
-    assert!(
-        found.ends_with("hint: write a percent sign, for example `99.5%`"),
-        "{found}"
-    );
     let (_, found) = reading("k: 5", |f, p| f.duration("k", p));
     assert!(found.contains("must be a duration, found `5`"), "{found}");
     let (_, found) = reading("k: big", |f, p| f.byte_size("k", p));
