@@ -90,7 +90,7 @@ impl TableName {
     pub(crate) fn of_folder(location: &Url) -> Result<Self, CatalogError> {
         let last = location
             .path_segments()
-            .and_then(|segments| segments.filter(|segment| !segment.is_empty()).next_back())
+            .and_then(|mut segments| segments.rfind(|segment| !segment.is_empty()))
             .unwrap_or("table");
         let name = last.to_ascii_lowercase().replace(is_odd, "_");
         Self::new(

@@ -164,7 +164,7 @@ async fn failure_stops_only_what_depends_on_it() {
         "version: 1
 stages:
   - name: bad
-    sql: { query: "SELECT CAST(y AS INT) AS x FROM (VALUES ('x')) AS t (y)" }
+    sql: { query: \"SELECT CAST(y AS INT) AS x FROM (VALUES ('x')) AS t (y)\" }
   - name: publish_bad
     publish: { view: bad, table: silver.bad, mode: append }
   - name: after
