@@ -174,12 +174,15 @@ pub(crate) async fn previous_of(
     }))
 }
 
+/// Tables by the names that mean them while rows are judged.
+type Overlays = Vec<(TableName, Arc<dyn TableProvider>)>;
+
 /// The judged rows under the name that the rules give the table. A writer may know the table by another name, and what a
 /// check reads under the rules' own name must be the candidate all the same.
 fn under_name_in_rules(
     suite: &Suite,
     judged: &Judged,
-) -> Result<Vec<(TableName, Arc<dyn TableProvider>)>, JudgeError> {
+) -> Result<Overlays, JudgeError> {
     let Some(name) = &suite.table else {
         return Ok(Vec::new());
     };

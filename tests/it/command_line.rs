@@ -494,9 +494,9 @@ fn plan_draws_what_waits_for_what() {
         .stdout;
     assert!(diagram.starts_with("flowchart LR\n"), "{diagram}");
     for edge in [
-        "raw --> typed",
-        "delivery -- passes --> publish_orders",
-        "publish_orders -.-> totals",
+        "stage_raw --> stage_typed",
+        "stage_delivery -- passes --> stage_publish_orders",
+        "stage_publish_orders -.-> stage_totals",
     ] {
         assert!(
             diagram.contains(&format!("    {edge}\n")),

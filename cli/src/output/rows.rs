@@ -251,7 +251,8 @@ impl TextTable {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
         // Cells are wrapped to fit a terminal; a file or a pipe gets them whole.
-        table.set_content_arrangement(if table.is_tty() {
+        let is_terminal = table.is_tty();
+        table.set_content_arrangement(if is_terminal {
             ContentArrangement::Dynamic
         } else {
             ContentArrangement::Disabled
@@ -259,7 +260,7 @@ impl TextTable {
         let names: Vec<&str> = columns.into_iter().collect();
         table.set_header(names.iter().map(|name| Cell::new(printable(name))));
         // A table that is too wide for the terminal runs over rather than into columns of single letters.
-        for (index, name) in names.iter().enumerate() {
+        for (index, name) in names.iter().enumerate().filter(|_| is_terminal) {
             let least = name.chars().count().clamp(LEAST_WIDTH, WIDEST_HEADING);
             if let Some(column) = table.column_mut(index) {
                 let least = Width::Fixed(u16::try_from(least).unwrap_or(u16::MAX));
