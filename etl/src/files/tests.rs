@@ -156,7 +156,10 @@ fn damaged_files_are_refused_by_name() {
     project.write("nothing.zip", zip(&[("a.csv", b"")]));
     project.write("no_members.zip", zip(&[]));
     project.write("twice.zip", zip(&[("a.csv.gz", &gz(&long))]));
-    project.write("behind.gz", [gz(&long), b"and something behind it".to_vec()].concat());
+    project.write(
+        "behind.gz",
+        [gz(&long), b"and something behind it".to_vec()].concat(),
+    );
     let cases = [
         ("cut.gz", "`cut.gz` is cut off"),
         ("cut.zst", "`cut.zst` is cut off"),
