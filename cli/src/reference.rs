@@ -219,7 +219,7 @@ fn reference_of_pipelines_is_fresh() {
 fn every_format_of_extract_is_in_the_reference() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../etl/src/extract");
     // What the formats share.
-    let shared = ["mod", "settings", "tests", "text_table"];
+    let shared = ["mod", "open", "settings", "tests", "text_table"];
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();

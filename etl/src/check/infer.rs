@@ -43,7 +43,7 @@ pub(super) async fn typed(
         let column_type = column_type(&schema, index, &sample)?;
         columns.push(json!({ "name": field.name(), "type": column_type }));
     }
-    let typing = typing(file, &schema, columns)?;
+    let typing = typing(file, &schema, &columns)?;
     Ok(typing
         .with_places()
         .table(located, Arc::new(TypingCounter::default())))
@@ -67,7 +67,7 @@ fn column_type(
         let typing = typing(
             "sample",
             &column,
-            vec![json!({ "name": name, "type": column_type })],
+            &[json!({ "name": name, "type": column_type })],
         )?;
         let mut fits = true;
         for batch in sample {
@@ -80,7 +80,7 @@ fn column_type(
     Ok("string")
 }
 
-fn typing(file: &str, input: &SchemaRef, columns: Vec<Value>) -> Result<Typing, EtlError> {
+fn typing(file: &str, input: &SchemaRef, columns: &[Value]) -> Result<Typing, EtlError> {
     // JSON is YAML, and takes every name.
     let schema = json!({ "version": 1, "columns": columns }).to_string();
     let schema = SchemaFile::parse("inferred types", &schema)?;
