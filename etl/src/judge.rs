@@ -53,12 +53,7 @@ impl RulesJudge {
     }
 
     /// Judges rows, which the rules see under their name.
-    pub(crate) async fn report(
-        &self,
-        suite: &Suite,
-        judged: Judged,
-        others: Vec<(TableName, Arc<dyn TableProvider>)>,
-    ) -> Report {
+    pub(crate) async fn report(&self, suite: &Suite, judged: Judged, others: Overlays) -> Report {
         let mut overlays = others;
         overlays.push((judged.name.clone(), Arc::clone(&judged.rows)));
         let subject = Subject {
@@ -179,10 +174,7 @@ type Overlays = Vec<(TableName, Arc<dyn TableProvider>)>;
 
 /// The judged rows under the name that the rules give the table. A writer may know the table by another name, and what a
 /// check reads under the rules' own name must be the candidate all the same.
-fn under_name_in_rules(
-    suite: &Suite,
-    judged: &Judged,
-) -> Result<Overlays, JudgeError> {
+fn under_name_in_rules(suite: &Suite, judged: &Judged) -> Result<Overlays, JudgeError> {
     let Some(name) = &suite.table else {
         return Ok(Vec::new());
     };
