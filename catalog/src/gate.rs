@@ -9,6 +9,7 @@ mod decision;
 mod log_store;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use url::Url;
 pub(crate) use self::commit::{BATCH_PREFIX, RESTORE_ID, RULES_PROPERTY};
 pub(crate) use self::decision::{Gate, Trust};
 pub(crate) use self::log_store::GatedLogStore;
+pub(crate) use self::watch::WriteWatch;
+pub use self::watch::{RowWatch, WatchedRows, Watcher};
 use crate::{TableName, TableSnapshot};
 
 /// The text of a rule file, with its hash.
@@ -58,6 +61,8 @@ pub struct Candidate {
     pub candidate: Arc<TableSnapshot>,
     /// The published version that the commit builds on; none for a new table.
     pub base: Option<Arc<TableSnapshot>>,
+    /// What the judge's own watcher saw of the files that the commit adds; none when it did not see all of their rows.
+    pub watched: Option<WatchedRows>,
     /// The rows that the writer brings, when they are known.
     pub added: Option<Arc<dyn TableProvider>>,
     /// The run that writes.
@@ -89,4 +94,17 @@ pub struct JudgeError(pub String);
 pub trait Judge: Send + Sync + std::fmt::Debug {
     /// Judges one candidate by its rules.
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError>;
+
+    /// Someone to look at the rows of a write while they are written, so that they need not be read again to be judged
+    /// by these rules. `schema` has the columns of the rows, which are those of the candidate. None when that would
+    /// not help; what is wrong with the rules is said when the candidate is judged.
+    async fn watcher(
+        &self,
+        table: &TableName,
+        rules: &RulesText,
+        schema: &SchemaRef,
+    ) -> Option<Arc<dyn Watcher>> {
+        let _ = (table, rules, schema);
+        None
+    }
 }

@@ -36,7 +36,7 @@ mod write;
 
 pub use catalog::{At, Catalog, CatalogOptions, CommitRecord};
 pub use error::{CatalogError, Refusal};
-pub use gate::{Candidate, Judge, JudgeError, RulesText, Ruling};
+pub use gate::{Candidate, Judge, JudgeError, RowWatch, RulesText, Ruling, WatchedRows, Watcher};
 pub use maintenance::{Optimized, Vacuumed};
 pub use name::{DEFAULT_SCHEMA, QUARANTINE_SUFFIX, SYSTEM_SCHEMA, TableName, UNTYPED_SUFFIX};
 pub use provider::PinnedCatalog;

@@ -3,10 +3,12 @@
 mod batches;
 mod columns;
 mod merge;
+mod passage;
 mod run;
 mod source;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 pub(crate) use run::{delta_session, writer_properties};
 

@@ -37,6 +37,7 @@ pub async fn check_file(
     };
     let judged = Judged {
         name,
+        collected: None,
         added: Some(Arc::clone(&rows)),
         rows,
         previous: None,
@@ -78,6 +79,7 @@ pub async fn check_table(
     let judged = Judged {
         name: name.clone(),
         rows: snapshot.scan()?,
+        collected: None,
         added: None,
         previous,
         now,

@@ -1,15 +1,23 @@
 //! The judge of commits: rule files over candidate versions.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use lakegate_catalog::{Candidate, Judge, JudgeError, RulesText, Ruling, TableName, TableSnapshot};
+use datafusion::datasource::empty::EmptyTable;
+use lakegate_catalog::{
+    Candidate, Judge, JudgeError, RowWatch, RulesText, Ruling, TableName, TableSnapshot,
+    WatchedRows, Watcher,
+};
 use lakegate_engine::Engine;
 use lakegate_rules::{
-    CheckResult, Gate, Previous, Report, Subject, Suite, Verdict, Waiver, thousands,
+    CheckResult, Collected, Collecting, Collector, Gate, Previous, Report, Subject, Suite, Verdict,
+    Waiver, thousands,
 };
 use serde_json::{Value, json};
 
@@ -37,6 +45,7 @@ pub struct RulesJudge {
 pub(crate) struct Judged {
     pub(crate) name: TableName,
     pub(crate) rows: Arc<dyn TableProvider>,
+    pub(crate) collected: Option<Collected>,
     pub(crate) added: Option<Arc<dyn TableProvider>>,
     pub(crate) previous: Option<Previous>,
     pub(crate) now: DateTime<Utc>,
@@ -60,6 +69,7 @@ impl RulesJudge {
             session: self.engine.session_with(overlays),
             table: judged.name.to_string(),
             candidate: judged.rows,
+            collected: judged.collected,
             added: judged.added,
             previous: judged.previous,
             now: judged.now,
@@ -84,6 +94,7 @@ impl RulesJudge {
         let judged = Judged {
             name: name.clone(),
             rows: scan(&candidate.candidate)?,
+            collected: collected(candidate.watched.as_ref())?,
             added: candidate.added.clone(),
             previous,
             now: candidate.commit_time,
@@ -99,6 +110,7 @@ impl RulesJudge {
             let judged = Judged {
                 name,
                 rows: scan(base)?,
+                collected: None,
                 added: None,
                 previous: None,
                 now: candidate.commit_time,
@@ -141,6 +153,56 @@ impl Judge for RulesJudge {
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError> {
         self.rule(candidate).await
     }
+
+    async fn watcher(
+        &self,
+        table: &TableName,
+        rules: &RulesText,
+        schema: &SchemaRef,
+    ) -> Option<Arc<dyn Watcher>> {
+        let suite = self.suite(rules).ok()?;
+        let rows: Arc<dyn TableProvider> = Arc::new(EmptyTable::new(Arc::clone(schema)));
+        let session = self.engine.session_with(vec![(table.clone(), rows)]);
+        let collector = Collector::new(&suite, &session, schema).await.ok()??;
+        Some(Arc::new(CollectorOfWrite(Arc::new(collector))))
+    }
+}
+
+/// Measures the rows of a write for its judge.
+#[derive(Debug)]
+struct CollectorOfWrite(Arc<Collector>);
+
+impl Watcher for CollectorOfWrite {
+    fn begin(self: Arc<Self>) -> Box<dyn RowWatch> {
+        Box::new(CollectingRows(Arc::clone(&self.0).begin()))
+    }
+}
+
+struct CollectingRows(Collecting);
+
+impl RowWatch for CollectingRows {
+    fn observe(&mut self, rows: &RecordBatch) {
+        self.0.observe(rows);
+    }
+
+    fn finish(self: Box<Self>) {
+        self.0.finish();
+    }
+}
+
+/// What was measured while rows were written.
+fn collected(watched: Option<&WatchedRows>) -> Result<Option<Collected>, JudgeError> {
+    let Some(watched) = watched else {
+        return Ok(None);
+    };
+    let watcher: Arc<dyn Any + Send + Sync> = Arc::clone(&watched.watcher) as _;
+    let Ok(ours) = watcher.downcast::<CollectorOfWrite>() else {
+        return Ok(None);
+    };
+    Ok(Some(Collected {
+        collector: Arc::clone(&ours.0),
+        rest: watched.rest.as_ref().map(scan).transpose()?,
+    }))
 }
 
 /// What is known of a published version as the baseline of the next one. Its rows are counted when a check holds the

@@ -4,6 +4,7 @@
 
 mod assertion;
 mod checks;
+mod collect;
 mod describe;
 mod error;
 mod finding;
@@ -32,11 +33,13 @@ pub mod yaml;
 
 pub use assertion::Thresholds;
 pub use checks::kinds;
+pub use collect::{Collected, Collecting, Collector};
 pub use describe::{explain, reference_markdown};
 pub use error::RulesError;
 pub use json_schema::json_schema;
 pub use report::{
-    CheckResult, Report, Scope, Severity, Verdict, printable, share_of_rows, thousands, to_junit,
+    CheckResult, Report, Scope, Severity, Unjudged, Verdict, printable, share_of_rows, thousands,
+    to_junit,
 };
 pub use rows::{FAILED_CHECKS, mark};
 pub use run::judge;

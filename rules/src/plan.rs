@@ -142,7 +142,7 @@ pub(crate) struct Planner {
     pub(crate) schema: SchemaRef,
     pub(crate) df_schema: DFSchema,
     pub(crate) parameters: Parameters,
-    pub(crate) now: DateTime<Utc>,
+    now: Option<DateTime<Utc>>,
 }
 
 /// A session context; it has no `Debug` of its own.
@@ -163,12 +163,30 @@ impl Planner {
     ) -> Result<Self, Trouble> {
         parameters.set_commit_time(now);
         Ok(Self {
+            now: Some(now),
+            ..Self::before_commit(session, schema, parameters)?
+        })
+    }
+
+    /// A planner for rows whose commit has no time yet; checks that depend on it do not plan.
+    pub(crate) fn before_commit(
+        session: &SessionContext,
+        schema: &SchemaRef,
+        parameters: Parameters,
+    ) -> Result<Self, Trouble> {
+        Ok(Self {
             session: Context(session.clone()),
             schema: Arc::clone(schema),
             df_schema: DFSchema::try_from(Arc::clone(schema))?,
             parameters,
-            now,
+            now: None,
         })
+    }
+
+    /// The time of the commit.
+    pub(crate) fn now(&self) -> Result<DateTime<Utc>, Trouble> {
+        self.now
+            .ok_or_else(|| Trouble::new("the time of the commit is not known yet"))
     }
 
     pub(crate) const fn session(&self) -> &SessionContext {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Waiver;
 
-pub use junit::to_junit;
+pub use junit::{Unjudged, to_junit};
 pub use text::{printable, share_of_rows, thousands};
 
 /// The outcome of a check; a worse one is greater.

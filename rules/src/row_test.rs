@@ -9,7 +9,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, StringArrayType, StringViewArray,
+    Array, ArrayRef, AsArray, BooleanArray, GenericStringArray, OffsetSizeTrait, StringArrayType,
+    StringViewArray,
 };
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::take;
@@ -103,14 +104,13 @@ fn test_each<'a, A: StringArrayType<'a>>(
     values: &A,
     mut test: impl FnMut(&str) -> bool,
 ) -> BooleanArray {
-    let mut good = BooleanBufferBuilder::new(values.len());
-    match values.nulls() {
-        None => (0..values.len()).for_each(|i| good.append(test(values.value(i)))),
+    let good = match values.nulls() {
+        None => BooleanBuffer::collect_bool(values.len(), |i| test(values.value(i))),
         Some(nulls) => {
-            (0..values.len()).for_each(|i| good.append(nulls.is_null(i) || test(values.value(i))));
+            BooleanBuffer::collect_bool(values.len(), |i| nulls.is_null(i) || test(values.value(i)))
         }
-    }
-    BooleanArray::new(good.finish(), values.nulls().cloned())
+    };
+    BooleanArray::new(good, values.nulls().cloned())
 }
 
 /// Text that is one of a set.
@@ -146,23 +146,52 @@ impl TextSet {
         sorted
     }
 
+    fn is_short_member(&self, view: u128) -> bool {
+        if self.short.len() <= FEW_MEMBERS {
+            self.short.contains(&view)
+        } else {
+            self.short.binary_search(&view).is_ok()
+        }
+    }
+
+    /// Tests texts of up to twelve bytes as the views that they would have.
+    fn test_offsets<O: OffsetSizeTrait>(&self, values: &GenericStringArray<O>) -> BooleanBuffer {
+        let bytes = values.value_data();
+        let offsets = values.value_offsets();
+        BooleanBuffer::collect_bool(values.len(), |i| {
+            let (start, end) = (offsets[i].as_usize(), offsets[i + 1].as_usize());
+            let length = end - start;
+            if length > INLINE_BYTES {
+                return !self.are_all_short && self.members.contains(values.value(i));
+            }
+            // The bytes after the text belong to others, and are shifted out.
+            let text = match bytes.get(start..start + INLINE_BYTES) {
+                Some(bytes) => {
+                    let mut text = [0; 16];
+                    text[4..].copy_from_slice(bytes);
+                    let others = 8 * (INLINE_BYTES - length);
+                    u128::from_le_bytes(text) << others >> others
+                }
+                None => {
+                    let mut text = [0; 16];
+                    text[4..4 + length].copy_from_slice(&bytes[start..end]);
+                    u128::from_le_bytes(text)
+                }
+            };
+            self.is_short_member(text | length as u128)
+        })
+    }
+
     fn test_views(&self, values: &StringViewArray) -> BooleanBuffer {
         let views = values.views();
-        let is_short_member = |view: u128| {
-            if self.short.len() <= FEW_MEMBERS {
-                self.short.contains(&view)
-            } else {
-                self.short.binary_search(&view).is_ok()
-            }
-        };
         if self.are_all_short {
-            return BooleanBuffer::collect_bool(views.len(), |i| is_short_member(views[i]));
+            return BooleanBuffer::collect_bool(views.len(), |i| self.is_short_member(views[i]));
         }
         BooleanBuffer::collect_bool(views.len(), |i| {
             let view = views[i];
             // The lowest 32 bits of a view are the length.
             if view as u32 as usize <= INLINE_BYTES {
-                is_short_member(view)
+                self.is_short_member(view)
             } else {
                 values.is_valid(i) && self.members.contains(values.value(i))
             }
@@ -192,17 +221,14 @@ impl Hash for TextSet {
 
 impl RowTest for TextSet {
     fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
-        if let Some(views) = values.as_string_view_opt() {
-            return Ok(BooleanArray::new(
-                self.test_views(views),
-                views.nulls().cloned(),
-            ));
-        }
-        if self.members.len() > FEW_MEMBERS {
-            return test_text(values, |text| self.members.contains(text));
-        }
-        let few = self.sorted();
-        test_text(values, |text| few.contains(&text))
+        let good = match values.data_type() {
+            DataType::Utf8 => self.test_offsets(values.as_string::<i32>()),
+            DataType::LargeUtf8 => self.test_offsets(values.as_string::<i64>()),
+            DataType::Utf8View => self.test_views(values.as_string_view()),
+            // Null, or no text at all.
+            _ => return test_text(values, |_| false),
+        };
+        Ok(BooleanArray::new(good, values.nulls().cloned()))
     }
 }
 
@@ -324,3 +350,6 @@ impl ScalarUDFImpl for FailedChecks {
         Ok(ColumnarValue::Array(Arc::new(lists.finish())))
     }
 }
+
+#[cfg(test)]
+mod tests;

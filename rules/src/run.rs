@@ -13,6 +13,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::{FutureExt, StreamExt};
 use tracing::debug;
 
+use crate::collect::Collected;
 use crate::finding::{Facts, Finding, Measured, Samples};
 use crate::plan::{Measure, Planner, Trouble, Work, plain_type};
 use crate::rows::{count_groups, count_missing, sample};
@@ -147,20 +148,17 @@ impl Judging<'_> {
                 Scope::Table => &mut table,
                 Scope::Added => &mut added,
             };
-            match &job.work {
-                Ok(Work::Scan(measure)) => {
-                    job.place = Some(scan.add(measure.clone(), job.filter.clone()));
-                }
-                // A look-up counts the bad rows only.
-                Ok(Work::Lookup(_)) => {
-                    job.place = Some(scan.add(Measure::Rows, job.filter.clone()));
-                }
-                _ => {}
+            if let Ok(work) = &job.work {
+                job.place = scan.add_work(work, job.filter.as_ref());
             }
         }
         let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None));
-        let table = self.run_scan(&table, Some(&self.subject.candidate)).await;
-        let added = self.run_scan(&added, self.subject.added.as_ref()).await;
+        let subject = self.subject;
+        let collected = subject.collected.as_ref();
+        let table = self
+            .run_scan(&table, Some(&subject.candidate), collected)
+            .await;
+        let added = self.run_scan(&added, subject.added.as_ref(), None).await;
         let rows = match rows_place.map(|place| table.measured(place)) {
             Some(Ok(Measured::Rows { rows, .. })) => Some(rows),
             _ => None,
@@ -168,11 +166,16 @@ impl Judging<'_> {
         Scans { rows, table, added }
     }
 
-    async fn run_scan(&self, scan: &Scan, rows: Option<&Arc<dyn TableProvider>>) -> ScanResult {
+    async fn run_scan(
+        &self,
+        scan: &Scan,
+        rows: Option<&Arc<dyn TableProvider>>,
+        collected: Option<&Collected>,
+    ) -> ScanResult {
         let start = Instant::now();
         let measured = match rows {
             Some(rows) if !scan.is_empty() => {
-                guarded(scan.run(&self.subject.session, Arc::clone(rows))).await
+                guarded(scan.run(&self.subject.session, Arc::clone(rows), collected)).await
             }
             _ => Ok(Vec::new()),
         };
@@ -297,7 +300,10 @@ impl Judging<'_> {
 }
 
 /// What a check filters by, and what has to be measured for it.
-async fn plan_check(check: &Check, planner: &Planner) -> (Option<Expr>, Result<Work, Trouble>) {
+pub(crate) async fn plan_check(
+    check: &Check,
+    planner: &Planner,
+) -> (Option<Expr>, Result<Work, Trouble>) {
     let filter = match &check.where_ {
         Some(sql) => planner.condition(sql).map(Some),
         None => Ok(None),

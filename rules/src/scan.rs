@@ -3,13 +3,15 @@
 //! The partitions of the scan run in parallel, each with states of its own; only the columns that
 //! a measure needs are read, and each distinct expression is evaluated once a batch. An expression
 //! that fails, or even panics, spoils its own measures only.
+//!
+//! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
 use datafusion::common::runtime::JoinSet;
@@ -20,8 +22,9 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
+use crate::collect::Collected;
 use crate::finding::Measured;
-use crate::plan::{Measure, Trouble, column};
+use crate::plan::{Measure, Trouble, Work, column};
 use crate::state::State;
 
 /// What one pass measures: distinct measures, each over the rows that pass its filter.
@@ -34,30 +37,84 @@ impl Scan {
     /// Adds a measure, or finds it; its place in the results is returned.
     pub(crate) fn add(&mut self, measure: Measure, filter: Option<Expr>) -> usize {
         let wanted = (measure, filter);
-        if let Some(place) = self.measures.iter().position(|known| *known == wanted) {
+        if let Some(place) = self.place(&wanted) {
             return place;
         }
         self.measures.push(wanted);
         self.measures.len() - 1
     }
 
+    /// Adds what a check's work needs of the scan, when it needs anything.
+    pub(crate) fn add_work(&mut self, work: &Work, filter: Option<&Expr>) -> Option<usize> {
+        let measure = match work {
+            Work::Scan(measure) => measure.clone(),
+            // A look-up counts the bad rows only.
+            Work::Lookup(_) => Measure::Rows,
+            Work::Known(_) | Work::Groups(_) | Work::Query(_) => return None,
+        };
+        Some(self.add(measure, filter.cloned()))
+    }
+
+    /// The place of a measure.
+    pub(crate) fn place(&self, wanted: &(Measure, Option<Expr>)) -> Option<usize> {
+        self.measures.iter().position(|known| known == wanted)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.measures.is_empty()
     }
 
-    /// Reads the rows. The outer error is one of reading, an inner one of a measure.
+    /// Reads the rows, without those that were measured before. The outer error is one of reading, an inner one of a
+    /// measure.
     pub(crate) async fn run(
         &self,
         session: &SessionContext,
-        provider: Arc<dyn TableProvider>,
+        rows: Arc<dyn TableProvider>,
+        collected: Option<&Collected>,
     ) -> Result<Vec<Result<Measured, Trouble>>, Trouble> {
+        let schema = rows.schema();
+        let state_before = |measure| collected.and_then(|known| known.state(&schema, measure));
+        let before: Vec<_> = self.measures.iter().map(state_before).collect();
+        let part = |is_known: bool| Self {
+            measures: std::iter::zip(&self.measures, &before)
+                .filter(|(_, before)| before.is_some() == is_known)
+                .map(|(measure, _)| measure.clone())
+                .collect(),
+        };
+        let unknown = part(false).states(session, Some(rows)).await?;
+        let rest = collected.and_then(|known| known.rest.clone());
+        let rest = part(true).states(session, rest).await?;
+        let (mut unknown, mut rest) = (unknown.into_iter(), rest.into_iter());
+        let whole = |before: Option<State>| {
+            let Some(mut before) = before else {
+                return unknown.next().unwrap_or_else(no_state);
+            };
+            match rest.next() {
+                Some(rest) => before.merge(&mut rest?)?,
+                None => {}
+            }
+            Ok(before)
+        };
+        let finish = |state: Result<State, Trouble>| state.and_then(|s| guarded(|| s.finish()));
+        Ok(before.into_iter().map(whole).map(finish).collect())
+    }
+
+    /// The states of the measures over some rows; none without rows or measures.
+    async fn states(
+        &self,
+        session: &SessionContext,
+        rows: Option<Arc<dyn TableProvider>>,
+    ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
+        let Some(rows) = rows.filter(|_| !self.is_empty()) else {
+            return Ok(Vec::new());
+        };
         if self.counts_rows_only() {
-            let rows = session.read_table(provider)?.count().await? as u64;
-            let count = || Ok(Measured::Rows { rows, bad: 0 });
-            return Ok(self.measures.iter().map(|_| count()).collect());
+            let rows = session.read_table(rows)?.count().await? as u64;
+            let states = self.measures.iter().map(|_| Ok(State::of_rows(rows)));
+            return Ok(states.collect());
         }
-        let plan = self.physical_plan(session, provider).await?;
-        let program = Arc::new(Program::new(session, self, plan.as_ref())?);
+        let plan = self.physical_plan(session, rows).await?;
+        let program = Arc::new(Program::new(session, self, &plan.schema())?);
         let streams = execute_stream_partitioned(plan, session.task_ctx())?;
         let mut tasks = JoinSet::new();
         for stream in streams {
@@ -65,28 +122,15 @@ impl Scan {
         }
         let mut merged = program.states();
         while let Some(finished) = tasks.join_next().await {
-            let states = match finished {
-                Ok(states) => states?,
+            match finished {
+                Ok(states) => merge(&mut merged, states?),
                 Err(error) if error.is_panic() => {
                     return Err(panicked(error.into_panic().as_ref()));
                 }
                 Err(error) => return Err(Trouble::new(format!("the scan was stopped: {error}"))),
-            };
-            for (into, from) in merged.iter_mut().zip(states) {
-                let result = match (into.as_mut(), from) {
-                    (Ok(state), Ok(from)) => state.merge(from),
-                    (Ok(_), Err(trouble)) => Err(trouble),
-                    (Err(_), _) => Ok(()),
-                };
-                if let Err(trouble) = result {
-                    *into = Err(trouble);
-                }
             }
         }
-        Ok(merged
-            .into_iter()
-            .map(|state| state.and_then(|state| guarded(|| state.finish())))
-            .collect())
+        Ok(merged)
     }
 
     fn counts_rows_only(&self) -> bool {
@@ -129,9 +173,30 @@ impl Scan {
     }
 }
 
+fn no_state() -> Result<State, Trouble> {
+    Err(Trouble::new("bug: the scan has no such measure"))
+}
+
+/// Takes the states of a part of the rows into those of the others.
+pub(crate) fn merge(
+    merged: &mut [Result<State, Trouble>],
+    part: impl IntoIterator<Item = Result<State, Trouble>>,
+) {
+    for (into, from) in merged.iter_mut().zip(part) {
+        let result = match (into.as_mut(), from) {
+            (Ok(state), Ok(mut from)) => state.merge(&mut from),
+            (Ok(_), Err(trouble)) => Err(trouble),
+            (Err(_), _) => Ok(()),
+        };
+        if let Err(trouble) = result {
+            *into = Err(trouble);
+        }
+    }
+}
+
 /// The measures with their expressions made ready for batches.
 #[derive(Debug)]
-struct Program {
+pub(crate) struct Program {
     inputs: Vec<Prepared>,
     filters: Vec<Prepared>,
     steps: Vec<Step>,
@@ -149,13 +214,13 @@ struct Step {
 }
 
 impl Program {
-    fn new(
+    /// The program for batches with these columns.
+    pub(crate) fn new(
         session: &SessionContext,
         scan: &Scan,
-        plan: &dyn ExecutionPlan,
+        arrow_schema: &SchemaRef,
     ) -> Result<Self, Trouble> {
-        let arrow_schema = plan.schema();
-        let schema = DFSchema::try_from(Arc::clone(&arrow_schema))?;
+        let schema = DFSchema::try_from(Arc::clone(arrow_schema))?;
         let mut input_exprs: Vec<&Expr> = Vec::new();
         let mut filter_exprs: Vec<&Expr> = Vec::new();
         let place = |expr, known: &mut Vec<_>| match known.iter().position(|k| *k == expr) {
@@ -183,7 +248,7 @@ impl Program {
         let mut steps = Vec::new();
         for (measure, input, filter) in places {
             let data_type = match input.map(|input| &inputs[input]) {
-                Some(Ok(input)) => Some(input.data_type(&arrow_schema)?),
+                Some(Ok(input)) => Some(input.data_type(arrow_schema)?),
                 _ => None,
             };
             steps.push(Step {
@@ -200,7 +265,8 @@ impl Program {
         })
     }
 
-    fn states(&self) -> Vec<Result<State, Trouble>> {
+    /// Empty states.
+    pub(crate) fn states(&self) -> Vec<Result<State, Trouble>> {
         let state = |step: &Step| {
             for prepared in [
                 step.input.map(|input| &self.inputs[input]),
@@ -215,7 +281,8 @@ impl Program {
         self.steps.iter().map(state).collect()
     }
 
-    fn update(&self, states: &mut [Result<State, Trouble>], batch: &RecordBatch) {
+    /// Takes in the rows of one batch.
+    pub(crate) fn update(&self, states: &mut [Result<State, Trouble>], batch: &RecordBatch) {
         let inputs: Vec<_> = self.inputs.iter().map(|e| evaluate(e, batch)).collect();
         let filters: Vec<_> = self.filters.iter().map(|e| passing(e, batch)).collect();
         for (step, slot) in self.steps.iter().zip(states) {

@@ -13,7 +13,6 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{cast, nullif};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 
 use crate::finding::Measured;
 use crate::plan::{Measure, Trouble, plain_type};
@@ -53,12 +52,8 @@ impl State {
             Measure::Rows => Kind::Rows,
             Measure::Nulls(_) => Kind::Nulls { bad: 0 },
             Measure::False(_) => Kind::False { bad: 0 },
-            Measure::Min(_) => {
-                Kind::Extreme(Extreme::new(Box::new(MinAccumulator::try_new(plain())?)))
-            }
-            Measure::Max(_) => {
-                Kind::Extreme(Extreme::new(Box::new(MaxAccumulator::try_new(plain())?)))
-            }
+            Measure::Min(_) => Kind::Extreme(Extreme::min(plain())?),
+            Measure::Max(_) => Kind::Extreme(Extreme::max(plain())?),
             Measure::Sum(_) => Kind::Sum(Sum::new(plain())?),
             Measure::Moments(_) => Kind::Moments(Moments::default()),
         };
@@ -99,15 +94,23 @@ impl State {
         Ok(())
     }
 
-    /// Takes in the state of another part of the rows.
-    pub(crate) fn merge(&mut self, other: Self) -> Result<(), Trouble> {
+    /// The state of so many rows of which nothing else is measured.
+    pub(crate) const fn of_rows(rows: u64) -> Self {
+        Self {
+            rows,
+            kind: Kind::Rows,
+        }
+    }
+
+    /// Takes in the state of another part of the rows, which stays as it is.
+    pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), Trouble> {
         self.rows += other.rows;
-        match (&mut self.kind, other.kind) {
+        match (&mut self.kind, &mut other.kind) {
             (Kind::Nulls { bad }, Kind::Nulls { bad: other })
-            | (Kind::False { bad }, Kind::False { bad: other }) => *bad += other,
+            | (Kind::False { bad }, Kind::False { bad: other }) => *bad += *other,
             (Kind::Extreme(extreme), Kind::Extreme(other)) => extreme.merge(other)?,
-            (Kind::Sum(sum), Kind::Sum(other)) => sum.merge(&other)?,
-            (Kind::Moments(moments), Kind::Moments(other)) => moments.merge(&other),
+            (Kind::Sum(sum), Kind::Sum(other)) => sum.merge(other)?,
+            (Kind::Moments(moments), Kind::Moments(other)) => moments.merge(other),
             (Kind::Rows, Kind::Rows) => {}
             _ => {
                 return Err(Trouble::new(

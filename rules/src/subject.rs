@@ -6,6 +6,8 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 
+use crate::Collected;
+
 /// A version, view or file that is judged, with what the judge may look at.
 #[derive(Clone)]
 pub struct Subject {
@@ -15,6 +17,8 @@ pub struct Subject {
     pub table: String,
     /// The rows that are judged.
     pub candidate: Arc<dyn TableProvider>,
+    /// What is known of some of the rows already; nothing when all have to be read.
+    pub collected: Option<Collected>,
     /// The rows that a write brings, for checks with `scope: added`.
     pub added: Option<Arc<dyn TableProvider>>,
     /// The last published version.

@@ -281,6 +281,25 @@ fn junit_is_written_and_warnings_fail_when_asked() {
 }
 
 #[test]
+fn junit_names_stages_that_failed_before_any_check() {
+    let project = orders();
+    std::fs::remove_dir_all(project.path().join("data")).unwrap();
+    project
+        .run(&["run", "orders", "--junit", "report.xml"])
+        .expect_code(3);
+    let xml = std::fs::read_to_string(project.path().join("report.xml")).unwrap();
+    for part in [
+        "<testsuite name=\"orders\"",
+        "errors=\"1\"",
+        "<testcase name=\"publish_orders\" classname=\"orders\">",
+        "<skipped message=",
+        "<error message=",
+    ] {
+        assert!(xml.contains(part), "{part} is not in {xml}");
+    }
+}
+
+#[test]
 fn waived_check_lets_a_commit_pass_and_is_named_in_it() {
     let project = orders();
     project.deliver("1").expect_code(0);

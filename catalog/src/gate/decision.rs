@@ -17,7 +17,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::commit::{Commit, RULES_PROPERTY, TableMetadata};
-use super::{Candidate, Judge, JudgeError, RulesText, Ruling};
+use super::{Candidate, Judge, JudgeError, RulesText, Ruling, WatchedRows, WriteWatch};
 use crate::snapshot::{Reader, StatisticsCell};
 use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
@@ -45,6 +45,8 @@ pub(crate) struct Gate {
     opened: OnceLock<String>,
     /// A table property that the commit sets.
     property: OnceLock<(&'static str, String)>,
+    /// What is known of the rows that the commit adds.
+    watch: OnceLock<Arc<WriteWatch>>,
     base: tokio::sync::Mutex<Option<Base>>,
     record: Mutex<Record>,
 }
@@ -93,6 +95,7 @@ impl Gate {
             clock,
             opened: OnceLock::new(),
             property: OnceLock::new(),
+            watch: OnceLock::new(),
             base: tokio::sync::Mutex::default(),
             record: Mutex::default(),
         }
@@ -106,6 +109,11 @@ impl Gate {
     /// Has the commit set a table property too.
     pub(crate) fn set_property(&self, key: &'static str, value: String) {
         let _first_one_stays = self.property.set((key, value));
+    }
+
+    /// Says that the rows which the commit adds are watched on their way into files.
+    pub(crate) fn watch(&self, watch: Arc<WriteWatch>) {
+        let _first_one_stays = self.watch.set(watch);
     }
 
     /// The table, for people.
@@ -295,6 +303,7 @@ impl Gate {
         let version = signed(version)?;
         let metadata = commit.metadata()?;
         let snapshot = Arc::new(self.candidate_snapshot(version, commit, base, metadata)?);
+        let watched = self.watched(commit, &rules, &snapshot);
         Ok(Candidate {
             name: self.name.clone(),
             location: self.location.clone(),
@@ -305,10 +314,41 @@ impl Gate {
             waivers: attach::load_waivers(log_store, &self.table()).await?,
             schema: snapshot.schema.clone(),
             candidate: snapshot,
+            watched,
             base: base.map(|b| b.snapshot.clone()),
             added: self.context.added.clone(),
             run: self.context.run.clone(),
             commit_time: (self.clock)(),
+        })
+    }
+
+    /// What was watched of the candidate by these rules.
+    fn watched(
+        &self,
+        commit: &Commit,
+        rules: &RulesText,
+        candidate: &Arc<TableSnapshot>,
+    ) -> Option<WatchedRows> {
+        let watch = self.watch.get()?;
+        if !matches!(candidate.reader, Reader::Plain) {
+            return None;
+        }
+        let of_files = |files: Arc<[DataFile]>| TableSnapshot {
+            files,
+            statistics: StatisticsCell::default(),
+            ..TableSnapshot::clone(candidate)
+        };
+        let added: Arc<[DataFile]> = commit.adds.iter().map(DataFile::from_add).collect();
+        let paths: HashSet<&str> = added.iter().map(|file| file.path.as_str()).collect();
+        let others = candidate.files.iter();
+        let others: Arc<[DataFile]> = others
+            .filter(|file| !paths.contains(file.path.as_str()))
+            .cloned()
+            .collect();
+        let rows = of_files(Arc::clone(&added)).row_count()?;
+        Some(WatchedRows {
+            watcher: watch.watcher(&rules.sha256, rows)?,
+            rest: (!others.is_empty()).then(|| Arc::new(of_files(others))),
         })
     }
 

@@ -53,7 +53,7 @@ impl Check {
         };
         context.output.report(&report)?;
         let reports = [report];
-        self.reports.write(context, &reports)?;
+        self.reports.write(context, &reports, &[])?;
         Ok(self.reports.exit_code(reports.iter().map(Report::verdict)))
     }
 

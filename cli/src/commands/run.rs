@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lakegate_etl::{Outcome, Pipeline, RunOptions, RunReport, StageReport};
-use lakegate_rules::{Report, Verdict, thousands, to_junit};
+use lakegate_rules::{Report, Unjudged, Verdict, thousands, to_junit};
 
 use crate::arguments::{by_name, name_and_value};
 use crate::commands::{CHECK_FAILED, DONE};
@@ -76,14 +76,19 @@ impl ReportArguments {
     }
 
     /// Writes the file that is asked for.
-    pub(crate) fn write(&self, context: &Context, reports: &[Report]) -> Result<(), CliError> {
+    pub(crate) fn write(
+        &self,
+        context: &Context,
+        reports: &[Report],
+        unjudged: &[Unjudged],
+    ) -> Result<(), CliError> {
         let Some(file) = &self.junit else {
             return Ok(());
         };
         let failed = |error: std::io::Error| {
             CliError::failed(format!("cannot write `{}`", file.display()), &error)
         };
-        let xml = to_junit(reports).map_err(failed)?;
+        let xml = to_junit(reports, unjudged).map_err(failed)?;
         std::fs::write(context.path(file), xml).map_err(failed)
     }
 
@@ -117,7 +122,7 @@ impl Run {
         print_run(&context.output, &run)?;
         print_failures(&context.output, &run);
         let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
-        self.reports.write(context, &reports)?;
+        self.reports.write(context, &reports, &unjudged(&run))?;
         let code = run.exit_code();
         Ok(if code == DONE {
             let verdicts = run.stages.iter().filter_map(StageReport::checks_verdict);
@@ -126,6 +131,30 @@ impl Run {
             code
         })
     }
+}
+
+/// The stages that ended badly without a verdict that says so.
+fn unjudged(run: &RunReport) -> Vec<Unjudged> {
+    let unjudged = run.stages.iter().filter_map(|stage| {
+        let is_judged = stage.checks_verdict().is_some_and(|v| v >= Verdict::Fail);
+        let is_failed = match stage.outcome {
+            Outcome::Failed => true,
+            Outcome::Refused if !is_judged => true,
+            Outcome::Skipped => false,
+            Outcome::Refused | Outcome::Done | Outcome::AlreadyDone => return None,
+        };
+        let error = stage.error.clone().unwrap_or_default();
+        Some(Unjudged {
+            run: run.pipeline.clone(),
+            step: stage.name.clone(),
+            reason: match &stage.hint {
+                Some(hint) => format!("{error}\nhint: {hint}"),
+                None => error,
+            },
+            is_failed,
+        })
+    });
+    unjudged.collect()
 }
 
 /// Prints what a run came to: reports in full unless every check passed, then one line a publish.

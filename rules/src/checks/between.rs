@@ -110,7 +110,7 @@ impl Rule for IsBetween {
         if data_type.is_null() {
             return Ok(Work::Scan(Measure::nothing_false()));
         }
-        let now = planner.now;
+        let now = planner.now()?;
         let test = RangeTest::new(
             &self.column,
             &data_type,

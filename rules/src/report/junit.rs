@@ -8,14 +8,27 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 use super::text::row_key;
 use super::{CheckResult, Report, Verdict};
 
-/// Reports as JUnit XML: a suite each report, a test case each check.
+/// A step of a run that did no more than this; its checks, if it has any, were not judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unjudged {
+    /// What ran, for example a pipeline.
+    pub run: String,
+    /// The step.
+    pub step: String,
+    /// Why nothing was judged.
+    pub reason: String,
+    /// Whether it failed itself, or did not begin because of others.
+    pub is_failed: bool,
+}
+
+/// Reports as JUnit XML: a suite each report, a test case each check, and a suite of the steps that were not judged.
 ///
 /// `fail` is a failure, `error` an error, `waived` and `no_worse` a skipped case with its reason; `warn` is a
-/// success whose output says what was found.
+/// success whose output says what was found. A step that failed is an error, one that did not begin a skipped case.
 ///
 /// # Errors
 /// The XML could not be written.
-pub fn to_junit(reports: &[Report]) -> io::Result<String> {
+pub fn to_junit(reports: &[Report], unjudged: &[Unjudged]) -> io::Result<String> {
     let mut junit = Junit::new("lakegate");
     for report in reports {
         let mut suite = TestSuite::new(&report.table);
@@ -33,7 +46,24 @@ pub fn to_junit(reports: &[Report]) -> io::Result<String> {
         suite.add_test_cases(report.checks.iter().map(|check| case(report, check)));
         junit.add_test_suite(suite);
     }
+    for steps in unjudged.chunk_by(|one, next| one.run == next.run) {
+        let mut suite = TestSuite::new(&steps[0].run);
+        suite.add_test_cases(steps.iter().map(unjudged_case));
+        junit.add_test_suite(suite);
+    }
     junit.to_string().map_err(io::Error::other)
+}
+
+fn unjudged_case(step: &Unjudged) -> TestCase {
+    let mut status = match step.is_failed {
+        true => TestCaseStatus::non_success(NonSuccessKind::Error),
+        false => TestCaseStatus::skipped(),
+    };
+    status.set_message(step.reason.lines().next().unwrap_or_default());
+    status.set_description(&step.reason);
+    let mut case = TestCase::new(&step.step, status);
+    case.set_classname(&step.run);
+    case
 }
 
 fn case(report: &Report, check: &CheckResult) -> TestCase {

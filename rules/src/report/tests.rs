@@ -315,7 +315,7 @@ fn junit_has_a_case_a_check() {
         broken,
     ]);
     judged.owner = Some("team-flights".to_owned());
-    let xml = to_junit(&[judged]).unwrap();
+    let xml = to_junit(&[judged], &[]).unwrap();
     for part in [
         r#"<testsuite name="silver.flights" tests="7" skipped="2" errors="1" failures="2""#,
         r#"<testcase name="p" classname="silver.flights" time="0.012"/>"#,

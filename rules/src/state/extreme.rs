@@ -3,6 +3,7 @@
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
 use crate::assertion::{Number, Quantity};
@@ -17,7 +18,15 @@ pub(super) struct Extreme {
 }
 
 impl Extreme {
-    pub(super) fn new(accumulator: Box<dyn Accumulator>) -> Self {
+    pub(super) fn min(data_type: &DataType) -> Result<Self, Trouble> {
+        Ok(Self::new(Box::new(MinAccumulator::try_new(data_type)?)))
+    }
+
+    pub(super) fn max(data_type: &DataType) -> Result<Self, Trouble> {
+        Ok(Self::new(Box::new(MaxAccumulator::try_new(data_type)?)))
+    }
+
+    fn new(accumulator: Box<dyn Accumulator>) -> Self {
         Self {
             accumulator,
             values: 0,
@@ -35,7 +44,8 @@ impl Extreme {
         Ok(self.accumulator.update_batch(std::slice::from_ref(input))?)
     }
 
-    pub(super) fn merge(&mut self, mut other: Self) -> Result<(), Trouble> {
+    /// The other state stays as it is; reading an accumulator takes it mutably.
+    pub(super) fn merge(&mut self, other: &mut Self) -> Result<(), Trouble> {
         self.has_nan |= other.has_nan;
         if other.values == 0 {
             return Ok(());

@@ -1,6 +1,7 @@
 //! Tests of the whole: a rule file and rows in, verdicts out.
 
 mod cases;
+mod collected;
 mod exact;
 mod faults;
 mod files;
@@ -76,6 +77,7 @@ pub(crate) fn subject(session: &SessionContext, candidate: Arc<dyn TableProvider
         session: session.clone(),
         table: "silver.orders".to_owned(),
         candidate,
+        collected: None,
         added: None,
         previous: None,
         now: now(),

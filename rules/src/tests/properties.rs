@@ -10,16 +10,16 @@ use proptest::prelude::*;
 use super::{parse, provider, session, subject};
 use crate::{CheckResult, judge};
 
-type Row = (Option<i64>, Option<f64>, Option<String>);
+pub(super) type Row = (Option<i64>, Option<f64>, Option<String>);
 
-const YAML: &str = "
+pub(super) const YAML: &str = "
 columns:
   n: [not_null, {between: {min: -5, max: 5.5, where: t <> 'b'}}, unique, {min: {at_least: 0}}, {max: {at_least: 0, where: n < 3}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {distinct: {at_least: 0}}]
   f: [{between: {max: 1.5}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}]
   t: [{one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}]
 ";
 
-fn row() -> impl Strategy<Value = Row> {
+pub(super) fn row() -> impl Strategy<Value = Row> {
     let text = prop_oneof![
         Just("a"),
         Just("b"),
@@ -33,7 +33,7 @@ fn row() -> impl Strategy<Value = Row> {
     )
 }
 
-fn batch(rows: &[Row]) -> RecordBatch {
+pub(super) fn batch(rows: &[Row]) -> RecordBatch {
     let schema = Arc::new(Schema::new(vec![
         Field::new("n", DataType::Int64, true),
         Field::new("f", DataType::Float64, true),

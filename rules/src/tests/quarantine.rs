@@ -7,12 +7,12 @@ use super::{now, orders, parse};
 use crate::{FAILED_CHECKS, mark};
 
 async fn marks(yaml: &str) -> Vec<(i64, Vec<String>)> {
+    marks_of("SELECT * FROM silver.orders", yaml).await
+}
+
+async fn marks_of(sql: &str, yaml: &str) -> Vec<(i64, Vec<String>)> {
     let subject = orders().await;
-    let rows = subject
-        .session
-        .sql("SELECT * FROM silver.orders")
-        .await
-        .unwrap();
+    let rows = subject.session.sql(sql).await.unwrap();
     let marked = mark(&parse(yaml), &subject.session, rows, now())
         .await
         .unwrap();
@@ -73,6 +73,26 @@ async fn bad_rows_carry_the_checks_that_they_fail() {
                 ])
             ),
             (4, list(&["status/one_of", "customer_id/not_null"])),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn repeated_nan_is_marked_like_any_repeated_value() {
+    let sql = "SELECT column1 AS order_id, arrow_cast(column2, 'Float32') AS a, CAST(column3 AS DOUBLE) AS b \
+               FROM (VALUES (1, CAST('NaN' AS DOUBLE), NULL), (2, 'NaN', NULL), (3, 0, 1), (4, 0, 1), (5, 'NaN', 1), (6, NULL, 1))";
+    let yaml = "columns: {a: [{unique: {bad_rows: quarantine}}]}\n\
+                table_checks: [{unique_key: {columns: [a, b], bad_rows: quarantine}}]\n";
+    let failed = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        marks_of(sql, yaml).await,
+        vec![
+            (1, failed(&["a/unique", "unique_key"])),
+            (2, failed(&["a/unique", "unique_key"])),
+            (3, failed(&["a/unique", "unique_key"])),
+            (4, failed(&["a/unique", "unique_key"])),
+            (5, failed(&["a/unique"])),
+            (6, failed(&[])),
         ]
     );
 }
