@@ -6,10 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::arrow::datatypes::Schema;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Column, JoinType, NullEquality};
-use datafusion::functions::math::expr_fn::{isnan, nanvl};
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{
     Expr, LogicalPlanBuilder, ScalarUDF, Signature, Volatility, lit, when,
@@ -18,7 +16,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 
 use crate::error::RulesError;
 use crate::finding::{Measured, Samples};
-use crate::plan::{Lookup, LookupKey, Measure, Planner, Trouble, Work, column, plain_type};
+use crate::plan::{Lookup, LookupKey, Measure, Planner, Trouble, Work, column};
 use crate::row_test::FailedChecks;
 use crate::suite::{BadRows, Suite};
 
@@ -183,24 +181,6 @@ fn unqualified(rows: DataFrame) -> Result<DataFrame, Trouble> {
     Ok(rows.select(columns)?)
 }
 
-/// A column as keys of a join, which finds the values that a grouping takes for equal: a join finds no NaN.
-fn joinable(name: &str, schema: &Schema) -> Vec<Expr> {
-    let is_float = schema
-        .column_with_name(name)
-        .is_some_and(|(_, field)| plain_type(field.data_type()).is_floating());
-    match is_float {
-        true => vec![isnan(column(name)), nanvl(column(name), lit(0.0))],
-        false => vec![column(name)],
-    }
-}
-
-/// The rows with more columns.
-fn with_columns(rows: DataFrame, more: Vec<Expr>) -> Result<DataFrame, Trouble> {
-    let columns = rows.schema().columns().into_iter().map(Expr::Column);
-    let all: Vec<Expr> = columns.chain(more).collect();
-    Ok(rows.select(all)?)
-}
-
 /// Adds what is needed to tell bad rows, and gives the condition that is true for them.
 fn with_marker(
     session: &SessionContext,
@@ -218,21 +198,19 @@ fn with_marker(
                 repeated = repeated.filter(filter.clone())?;
             }
             let n = format!("{marker}_n");
+            let names = names(marker, columns.len());
             let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
-            let compared: Vec<Expr> = columns
+            let mut kept: Vec<Expr> = columns
                 .iter()
-                .flat_map(|name| joinable(name, rows.schema().as_arrow()))
+                .zip(&names)
+                .map(|(name, renamed)| column(name).alias(renamed))
                 .collect();
-            let own = names(&format!("{marker}_own"), compared.len());
-            let other = names(marker, compared.len());
-            let mut kept = aliased(compared.iter().cloned(), &other);
             kept.push(lit(true).alias(marker));
             let repeated = repeated
                 .aggregate(keys.clone(), vec![count(lit(1)).alias(&n)])?
                 .filter(column(&n).gt(lit(1i64)).and(any_not_null(&keys)))?
                 .select(kept)?;
-            let rows = with_columns(rows, aliased(compared.into_iter(), &own))?;
-            let joined = join(repeated, rows, JoinType::Right, &other, &own, true)?;
+            let joined = join(repeated, rows, JoinType::Right, &names, columns, true)?;
             (joined, column(marker).is_not_null())
         }
         Work::Lookup(lookup) => {
@@ -244,8 +222,21 @@ fn with_marker(
             kept.push(lit(true).alias(marker));
             let others = others.select(kept)?;
             let own_keys = lookup.keys.iter().map(|key| key.own.clone());
-            let rows = with_columns(rows, aliased(own_keys, &own))?;
-            let joined = join(others, rows, JoinType::Right, &other, &own, false)?;
+            let mut all: Vec<Expr> = rows
+                .schema()
+                .columns()
+                .into_iter()
+                .map(Expr::Column)
+                .collect();
+            all.extend(aliased(own_keys, &own));
+            let joined = join(
+                others,
+                rows.select(all)?,
+                JoinType::Right,
+                &other,
+                &own,
+                false,
+            )?;
             let is_missing = column(marker).is_null().and(all_not_null(&lookup.keys));
             (joined, is_missing)
         }
