@@ -143,13 +143,13 @@ fn unjudged(run: &RunReport) -> Vec<Unjudged> {
             Outcome::Skipped => false,
             Outcome::Refused | Outcome::Done | Outcome::AlreadyDone => return None,
         };
-        let error = stage.error.clone().unwrap_or_default();
+        let error = stage.error.as_deref().unwrap_or("did not begin");
         Some(Unjudged {
             run: run.pipeline.clone(),
             step: stage.name.clone(),
             reason: match &stage.hint {
                 Some(hint) => format!("{error}\nhint: {hint}"),
-                None => error,
+                None => error.to_owned(),
             },
             is_failed,
         })

@@ -60,7 +60,9 @@ fn unjudged_case(step: &Unjudged) -> TestCase {
         false => TestCaseStatus::skipped(),
     };
     status.set_message(step.reason.lines().next().unwrap_or_default());
-    status.set_description(&step.reason);
+    if step.is_failed {
+        status.set_description(&step.reason);
+    }
     let mut case = TestCase::new(&step.step, status);
     case.set_classname(&step.run);
     case
