@@ -38,6 +38,28 @@ pub(crate) enum Measured {
         /// Whether an infinity or NaN is among them.
         has_infinite: bool,
     },
+    /// Number of values, and sums of powers of their deviations from their mean.
+    Shape {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Values that are not null.
+        values: u64,
+        /// Sums of the second, third and fourth powers.
+        powers: [f64; 3],
+    },
+    /// Two columns beside each other.
+    Comoments {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Rows among them in which neither is null.
+        values: u64,
+        /// Sum of the squared deviations of each.
+        squares: [f64; 2],
+        /// Sum of their products.
+        products: f64,
+    },
+    /// What several measures came to.
+    Several(Vec<Measured>),
     /// Groups of equal values.
     Groups {
         /// Rows that pass `where`.
@@ -48,7 +70,11 @@ pub(crate) enum Measured {
         groups: u64,
         /// Rows whose value occurs more than once.
         repeated: u64,
+        /// For the groups, the sum of their sizes times the natural logarithms of these.
+        weighted_logarithms: f64,
     },
+    /// The number of columns.
+    Columns(u64),
     /// The result of a query.
     Answer {
         /// All rows of it.

@@ -9,6 +9,7 @@ mod describe;
 mod error;
 mod finding;
 mod fragment;
+mod grouping;
 mod json_schema;
 mod literal;
 mod metric;

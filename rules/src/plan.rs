@@ -69,6 +69,8 @@ pub(crate) enum Work {
     Known(crate::finding::Measured),
     /// From one pass over the rows that pass `where`, shared with the other checks of the file.
     Scan(Measure),
+    /// From several measures of that pass.
+    Several(Vec<Measure>),
     /// From one grouping by these columns, shared with the other checks on the same columns.
     Groups(Vec<String>),
     /// By looking the columns up in another table.
@@ -94,6 +96,10 @@ pub(crate) enum Measure {
     Sum(Expr),
     /// Number, mean and sum of squared deviations of the values.
     Moments(Expr),
+    /// The same with sums of third and fourth powers.
+    Shape(Expr),
+    /// Number, and sums of squared and multiplied deviations, of the rows in which neither is null.
+    Comoments(Expr, Expr),
 }
 
 impl Measure {
@@ -102,16 +108,18 @@ impl Measure {
         Self::False(Expr::Literal(ScalarValue::Boolean(None), None))
     }
 
-    /// The expression that is measured.
-    pub(crate) fn input(&self) -> Option<&Expr> {
+    /// The expressions that are measured.
+    pub(crate) fn inputs(&self) -> Vec<&Expr> {
         match self {
-            Self::Rows => None,
+            Self::Rows => Vec::new(),
             Self::Nulls(expr)
             | Self::False(expr)
             | Self::Min(expr)
             | Self::Max(expr)
             | Self::Sum(expr)
-            | Self::Moments(expr) => Some(expr),
+            | Self::Moments(expr)
+            | Self::Shape(expr) => vec![expr],
+            Self::Comoments(left, right) => vec![left, right],
         }
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::{Column, JoinType, NullEquality};
+use datafusion::functions::math::expr_fn::ln;
 use datafusion::functions_aggregate::expr_fn::{count, sum};
 use datafusion::logical_expr::{
-    Expr, LogicalPlanBuilder, ScalarUDF, Signature, Volatility, lit, when,
+    Expr, LogicalPlanBuilder, ScalarUDF, Signature, Volatility, cast, lit, when,
 };
 use datafusion::prelude::{DataFrame, SessionContext};
 
@@ -39,13 +41,18 @@ pub(crate) async fn count_groups(
     let has_value = any_not_null(&keys);
     let n = || column(N);
     let counted = |condition: Expr, value: Expr| when(condition, value).otherwise(lit(0i64));
+    let is_repeated = has_value.clone().and(n().gt(lit(1i64)));
+    let real = |value: Expr| cast(value, DataType::Float64);
     let sums = groups.aggregate(
         Vec::new(),
         vec![
             sum(n()).alias("rows"),
             sum(counted(has_value.clone(), n())?).alias("values"),
             sum(counted(has_value.clone(), lit(1i64))?).alias("groups"),
-            sum(counted(has_value.and(n().gt(lit(1i64))), n())?).alias("repeated"),
+            sum(counted(is_repeated.clone(), n())?).alias("repeated"),
+            // Only groups of more than one row, whose logarithm is not zero.
+            sum(when(is_repeated, real(n()) * ln(real(n()))).otherwise(lit(0.0))?)
+                .alias("weighted_logarithms"),
         ],
     )?;
     let batches = sums.collect().await?;
@@ -54,7 +61,20 @@ pub(crate) async fn count_groups(
         values: first_count(&batches, 1)?,
         groups: first_count(&batches, 2)?,
         repeated: first_count(&batches, 3)?,
+        weighted_logarithms: first_real(&batches, 4),
     })
+}
+
+/// A number in the one row of a result; null, the sum of nothing, is zero.
+fn first_real(batches: &[RecordBatch], index: usize) -> f64 {
+    use datafusion::arrow::array::AsArray;
+    use datafusion::arrow::datatypes::Float64Type;
+
+    let batch = batches.iter().find(|batch| batch.num_rows() > 0);
+    batch
+        .and_then(|batch| batch.column(index).as_primitive_opt::<Float64Type>())
+        .filter(|sums| sums.is_valid(0))
+        .map_or(0.0, |sums| sums.value(0))
 }
 
 /// A count in the one row of a result; null, the sum of nothing, is zero.
@@ -240,7 +260,7 @@ fn with_marker(
             let is_missing = column(marker).is_null().and(all_not_null(&lookup.keys));
             (joined, is_missing)
         }
-        Work::Scan(_) | Work::Known(_) | Work::Query(_) => {
+        Work::Scan(_) | Work::Several(_) | Work::Known(_) | Work::Query(_) => {
             return Err(Trouble::new("bug: the check does not judge single rows"));
         }
     };

@@ -78,8 +78,8 @@ struct Job<'a> {
     check: &'a Check,
     filter: Option<Expr>,
     work: Result<Work, Trouble>,
-    /// Place of the measure in the scan of its scope.
-    place: Option<usize>,
+    /// Places of its measures in the scan of its scope.
+    places: Vec<usize>,
     is_applied: bool,
 }
 
@@ -134,7 +134,7 @@ impl Judging<'_> {
                 check,
                 filter,
                 work,
-                place: None,
+                places: Vec::new(),
                 is_applied: planner.is_some(),
             });
         }
@@ -149,7 +149,7 @@ impl Judging<'_> {
                 Scope::Added => &mut added,
             };
             if let Ok(work) = &job.work {
-                job.place = scan.add_work(work, job.filter.as_ref());
+                job.places = scan.add_work(work, job.filter.as_ref());
             }
         }
         let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None));
@@ -197,9 +197,9 @@ impl Judging<'_> {
             Scope::Table => &scans.table,
             Scope::Added => &scans.added,
         };
-        let shared = match job.place {
-            Some(_) => scan.elapsed,
-            None => Duration::ZERO,
+        let shared = match job.places.is_empty() {
+            true => Duration::ZERO,
+            false => scan.elapsed,
         };
         let measured = self.measure(index, scan).await;
         let assessed = measured.and_then(|m| check.rule.assess(check, m, &self.facts));
@@ -228,10 +228,14 @@ impl Judging<'_> {
         let job = &self.jobs[index];
         match job.work.clone()? {
             Work::Known(measured) => Ok(measured),
-            Work::Scan(_) => match job.place {
-                Some(place) => scan.measured(place),
-                None => Err(Trouble::new("bug: the check has no place in the scan")),
+            Work::Scan(_) => match job.places.as_slice() {
+                [place] => scan.measured(*place),
+                _ => Err(Trouble::new("bug: the check has no place in the scan")),
             },
+            Work::Several(_) => {
+                let several = job.places.iter().map(|place| scan.measured(*place));
+                Ok(Measured::Several(several.collect::<Result<_, _>>()?))
+            }
             Work::Groups(columns) => {
                 let key = (columns, job.filter.clone(), job.check.scope);
                 if let Some((_, known)) = self.groups.iter().find(|(known, _)| *known == key) {
@@ -243,7 +247,7 @@ impl Judging<'_> {
                 counted
             }
             Work::Lookup(lookup) => {
-                let rows = match job.place.map(|place| scan.measured(place)) {
+                let rows = match job.places.first().map(|place| scan.measured(*place)) {
                     Some(Ok(Measured::Rows { rows, .. })) => rows,
                     Some(Err(trouble)) => return Err(trouble),
                     _ => return Err(Trouble::new("bug: the rows of a look-up were not counted")),
@@ -278,7 +282,7 @@ impl Judging<'_> {
             return Ok(None);
         };
         let limit = self.facts.sample_rows;
-        if matches!(work, Work::Known(_) | Work::Query(_)) || limit == 0 {
+        if matches!(work, Work::Known(_) | Work::Query(_) | Work::Several(_)) || limit == 0 {
             return Ok(None);
         }
         let rows = self.rows(job.check.scope)?;

@@ -44,15 +44,19 @@ impl Scan {
         self.measures.len() - 1
     }
 
-    /// Adds what a check's work needs of the scan, when it needs anything.
-    pub(crate) fn add_work(&mut self, work: &Work, filter: Option<&Expr>) -> Option<usize> {
-        let measure = match work {
-            Work::Scan(measure) => measure.clone(),
+    /// Adds what a check's work needs of the scan.
+    pub(crate) fn add_work(&mut self, work: &Work, filter: Option<&Expr>) -> Vec<usize> {
+        let measures = match work {
+            Work::Scan(measure) => vec![measure.clone()],
+            Work::Several(measures) => measures.clone(),
             // A look-up counts the bad rows only.
-            Work::Lookup(_) => Measure::Rows,
-            Work::Known(_) | Work::Groups(_) | Work::Query(_) => return None,
+            Work::Lookup(_) => vec![Measure::Rows],
+            Work::Known(_) | Work::Groups(_) | Work::Query(_) => Vec::new(),
         };
-        Some(self.add(measure, filter.cloned()))
+        measures
+            .into_iter()
+            .map(|measure| self.add(measure, filter.cloned()))
+            .collect()
     }
 
     /// The place of a measure.
@@ -149,7 +153,7 @@ impl Scan {
         let expressions = self
             .measures
             .iter()
-            .flat_map(|(measure, filter)| measure.input().into_iter().chain(filter));
+            .flat_map(|(measure, filter)| measure.inputs().into_iter().chain(filter));
         for found in expressions.flat_map(Expr::column_refs) {
             if let Ok(index) = schema.index_of(found.name()) {
                 is_needed[index] = true;
@@ -208,8 +212,8 @@ type Prepared = Result<Arc<dyn PhysicalExpr>, Trouble>;
 #[derive(Debug)]
 struct Step {
     measure: Measure,
-    data_type: Option<DataType>,
-    input: Option<usize>,
+    data_types: Vec<DataType>,
+    inputs: Vec<usize>,
     filter: Option<usize>,
 }
 
@@ -232,9 +236,13 @@ impl Program {
         };
         let mut places = Vec::new();
         for (measure, filter) in &scan.measures {
-            let input = measure.input().map(|e| place(e, &mut input_exprs));
+            let inputs: Vec<usize> = measure
+                .inputs()
+                .into_iter()
+                .map(|e| place(e, &mut input_exprs))
+                .collect();
             let filter = filter.as_ref().map(|e| place(e, &mut filter_exprs));
-            places.push((measure, input, filter));
+            places.push((measure, inputs, filter));
         }
         let state = session.state();
         let prepare = |exprs: Vec<&Expr>| -> Vec<Prepared> {
@@ -246,15 +254,15 @@ impl Program {
         let inputs = prepare(input_exprs);
         let filters = prepare(filter_exprs);
         let mut steps = Vec::new();
-        for (measure, input, filter) in places {
-            let data_type = match input.map(|input| &inputs[input]) {
-                Some(Ok(input)) => Some(input.data_type(arrow_schema)?),
-                _ => None,
-            };
+        for (measure, places, filter) in places {
+            let prepared = places
+                .iter()
+                .filter_map(|place| inputs[*place].as_ref().ok());
+            let data_types = prepared.map(|input| input.data_type(arrow_schema));
             steps.push(Step {
                 measure: measure.clone(),
-                data_type,
-                input,
+                data_types: data_types.collect::<Result<_, _>>()?,
+                inputs: places,
                 filter,
             });
         }
@@ -268,15 +276,12 @@ impl Program {
     /// Empty states.
     pub(crate) fn states(&self) -> Vec<Result<State, Trouble>> {
         let state = |step: &Step| {
-            for prepared in [
-                step.input.map(|input| &self.inputs[input]),
-                step.filter.map(|filter| &self.filters[filter]),
-            ] {
-                if let Some(Err(trouble)) = prepared {
-                    return Err(trouble.clone());
-                }
+            let inputs = step.inputs.iter().map(|input| &self.inputs[*input]);
+            let filter = step.filter.map(|filter| &self.filters[filter]);
+            for prepared in inputs.chain(filter) {
+                prepared.as_ref().map_err(Clone::clone)?;
             }
-            State::new(&step.measure, step.data_type.as_ref())
+            State::new(&step.measure, &step.data_types)
         };
         self.steps.iter().map(state).collect()
     }
@@ -290,15 +295,14 @@ impl Program {
                 continue;
             };
             let result = guarded(|| {
-                let input = match step.input {
-                    Some(input) => Some(inputs[input].as_ref().map_err(Clone::clone)?),
-                    None => None,
-                };
+                let inputs = step.inputs.iter().map(|input| inputs[*input].as_ref());
+                let inputs: Vec<&ArrayRef> =
+                    inputs.collect::<Result<_, _>>().map_err(Trouble::clone)?;
                 let filter = match step.filter {
                     Some(filter) => Some(filters[filter].as_ref().map_err(Clone::clone)?),
                     None => None,
                 };
-                state.update(batch.num_rows(), input, filter)
+                state.update(batch.num_rows(), &inputs, filter)
             });
             if let Err(trouble) = result {
                 *slot = Err(trouble);

@@ -3,8 +3,10 @@
 //! Sums of integers and decimals are exact; they fail rather than overflow. Sums of floating-point
 //! numbers are compensated.
 
+mod comoments;
 mod extreme;
 mod moments;
+mod shape;
 mod sum;
 
 use std::fmt;
@@ -16,8 +18,10 @@ use datafusion::arrow::datatypes::DataType;
 
 use crate::finding::Measured;
 use crate::plan::{Measure, Trouble, plain_type};
+use comoments::Comoments;
 use extreme::Extreme;
 use moments::Moments;
+use shape::Shape;
 use sum::Sum;
 
 /// The state of one measure.
@@ -34,6 +38,8 @@ enum Kind {
     Extreme(Extreme),
     Sum(Sum),
     Moments(Moments),
+    Shape(Shape),
+    Comoments(Comoments),
 }
 
 impl fmt::Debug for State {
@@ -45,9 +51,9 @@ impl fmt::Debug for State {
 }
 
 impl State {
-    /// An empty state; `data_type` is the type of the measured expression.
-    pub(crate) fn new(measure: &Measure, data_type: Option<&DataType>) -> Result<Self, Trouble> {
-        let plain = || plain_type(data_type.unwrap_or(&DataType::Null));
+    /// An empty state; `data_types` are those of the measured expressions.
+    pub(crate) fn new(measure: &Measure, data_types: &[DataType]) -> Result<Self, Trouble> {
+        let plain = || plain_type(data_types.first().unwrap_or(&DataType::Null));
         let kind = match measure {
             Measure::Rows => Kind::Rows,
             Measure::Nulls(_) => Kind::Nulls { bad: 0 },
@@ -56,6 +62,8 @@ impl State {
             Measure::Max(_) => Kind::Extreme(Extreme::max(plain())?),
             Measure::Sum(_) => Kind::Sum(Sum::new(plain())?),
             Measure::Moments(_) => Kind::Moments(Moments::default()),
+            Measure::Shape(_) => Kind::Shape(Shape::default()),
+            Measure::Comoments(_, _) => Kind::Comoments(Comoments::default()),
         };
         Ok(Self { rows: 0, kind })
     }
@@ -64,11 +72,11 @@ impl State {
     pub(crate) fn update(
         &mut self,
         rows: usize,
-        input: Option<&ArrayRef>,
+        inputs: &[&ArrayRef],
         filter: Option<&BooleanBuffer>,
     ) -> Result<(), Trouble> {
         self.rows += filter.map_or(rows, BooleanBuffer::count_set_bits) as u64;
-        let Some(input) = input else {
+        let Some(input) = inputs.first().copied() else {
             return Ok(());
         };
         match &mut self.kind {
@@ -90,6 +98,13 @@ impl State {
             Kind::Extreme(extreme) => extreme.update(&selected(input, filter)?)?,
             Kind::Sum(sum) => sum.update(&selected(input, filter)?)?,
             Kind::Moments(moments) => moments.update(&selected(input, filter)?)?,
+            Kind::Shape(shape) => shape.update(&selected(input, filter)?)?,
+            Kind::Comoments(comoments) => {
+                let [left, right] = inputs else {
+                    return Err(Trouble::new("bug: two columns were to be measured"));
+                };
+                comoments.update(&selected(left, filter)?, &selected(right, filter)?)?;
+            }
         }
         Ok(())
     }
@@ -111,6 +126,8 @@ impl State {
             (Kind::Extreme(extreme), Kind::Extreme(other)) => extreme.merge(other)?,
             (Kind::Sum(sum), Kind::Sum(other)) => sum.merge(other)?,
             (Kind::Moments(moments), Kind::Moments(other)) => moments.merge(other),
+            (Kind::Shape(shape), Kind::Shape(other)) => shape.merge(other),
+            (Kind::Comoments(comoments), Kind::Comoments(other)) => comoments.merge(other),
             (Kind::Rows, Kind::Rows) => {}
             _ => {
                 return Err(Trouble::new(
@@ -135,6 +152,8 @@ impl State {
                 squares: moments.squares,
                 has_infinite: moments.has_infinite,
             },
+            Kind::Shape(shape) => shape.finish(rows),
+            Kind::Comoments(comoments) => comoments.finish(rows),
         })
     }
 }

@@ -58,6 +58,30 @@ impl Number {
         }
     }
 
+    /// The difference: exact when both numbers are, and it has no more digits than a decimal.
+    pub(crate) fn minus(self, other: Self) -> Self {
+        let exact = || {
+            let (
+                Self::Exact { unscaled, scale },
+                Self::Exact {
+                    unscaled: other,
+                    scale: other_scale,
+                },
+            ) = (self, other)
+            else {
+                return None;
+            };
+            let common = scale.max(other_scale);
+            let left = rescale(unscaled, common - scale)?;
+            let right = rescale(other, common - other_scale)?;
+            Some(Self::Exact {
+                unscaled: left.checked_sub(right)?,
+                scale: common,
+            })
+        };
+        exact().unwrap_or_else(|| Self::Float(self.to_f64() - other.to_f64()))
+    }
+
     /// How the two compare: exactly when both are exact. NaN does not compare.
     pub(crate) fn compare(self, other: Self) -> Option<Ordering> {
         match (self, other) {

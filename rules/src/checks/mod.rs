@@ -4,20 +4,33 @@
 //! Schema are made from it and from the kind's settings.
 
 mod between;
+mod column_count;
 mod compare;
 mod completeness;
+mod correlation;
 mod distinct;
+mod distinctness;
+mod duplicate_rows;
+mod entropy;
 mod exists_in;
 mod freshness;
+mod kurtosis;
 mod length;
 mod matches;
 mod max;
+mod max_length;
 mod mean;
+mod mean_length;
 mod min;
+mod min_length;
 mod not_null;
 mod one_of;
+mod range;
+mod ratio_of_sums;
 mod row_count;
+mod satisfies;
 mod schema;
+mod skewness;
 mod sql;
 mod stddev;
 mod sum;
@@ -25,6 +38,10 @@ mod sum;
 mod tests;
 mod unique;
 mod unique_key;
+mod unique_value_ratio;
+mod uniqueness;
+mod variance;
+mod zeros;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -43,25 +60,42 @@ pub(crate) use schema::{SCHEMA_KEYS, SchemaSection, sql_type};
 /// Every kind of check, by name. A test fails when a file beside this one is not in the table.
 pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &between::Between,
+    &column_count::ColumnCount,
     &compare::Compare,
     &completeness::Completeness,
+    &correlation::Correlation,
     &distinct::Distinct,
+    &distinctness::Distinctness,
+    &duplicate_rows::DuplicateRows,
+    &entropy::Entropy,
     &exists_in::ExistsIn,
     &freshness::Freshness,
+    &kurtosis::Kurtosis,
     &length::Length,
     &matches::Matches,
     &max::Max,
+    &max_length::MaxLength,
     &mean::Mean,
+    &mean_length::MeanLength,
     &min::Min,
+    &min_length::MinLength,
     &not_null::NotNull,
     &one_of::OneOf,
+    &range::Range,
+    &ratio_of_sums::RatioOfSums,
     &row_count::RowCount,
+    &satisfies::Satisfies,
     &schema::Schema,
+    &skewness::Skewness,
     &sql::Sql,
     &stddev::Stddev,
     &sum::Sum,
     &unique::Unique,
     &unique_key::UniqueKey,
+    &unique_value_ratio::UniqueValueRatio,
+    &uniqueness::Uniqueness,
+    &variance::Variance,
+    &zeros::Zeros,
 ];
 
 /// Where a check stands in a rule file.

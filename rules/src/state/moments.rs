@@ -69,7 +69,7 @@ impl Moments {
 }
 
 /// Adds up in eight lanes: the compiler may use wide registers, and rounding stays smaller.
-fn lanes(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
+pub(super) fn lanes(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
     let mut sums = [0.0; 8];
     let chunks = values.chunks_exact(sums.len());
     let rest: f64 = chunks.remainder().iter().map(|v| term(*v)).sum();

@@ -2,6 +2,7 @@
 
 mod cases;
 mod collected;
+mod deequ;
 mod exact;
 mod faults;
 mod files;

@@ -1,0 +1,64 @@
+//! The share of rows whose value, or values in several columns, occur once.
+//!
+//! Rows in which the column, or all of the columns, are null are left out; beside another value two
+//! nulls are equal. Without any value the check passes. It differs from
+//! `unique` in that it judges the column, not single rows, and in leaving nulls out.
+//!
+//! ```yaml
+//! columns:
+//!   email:
+//!     - uniqueness: { at_least: 90% }
+//! table_checks:
+//!   - uniqueness: { columns: [order_id, line_no], at_least: 100% }
+//! ```
+//!
+//! Source: Deequ 2.0 `Uniqueness`.
+
+use std::sync::Arc;
+
+use super::{CheckKind, Place, Rule};
+use crate::assertion::Unit;
+use crate::grouping::{COLUMNS, Grouping, Statistic};
+use crate::settings::{Setting, Settings};
+
+pub(crate) struct Uniqueness;
+
+const SETTINGS: &[Setting] = &[COLUMNS];
+
+impl CheckKind for Uniqueness {
+    fn name(&self) -> &'static str {
+        "uniqueness"
+    }
+
+    fn source(&self) -> &'static str {
+        include_str!("uniqueness.rs")
+    }
+
+    fn place(&self) -> Place {
+        Place::Either
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Share
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        SETTINGS
+    }
+
+    fn table_settings(&self) -> &'static [&'static str] {
+        &[COLUMNS.key]
+    }
+
+    fn is_row_level(&self) -> bool {
+        false
+    }
+
+    fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
+        Some(Arc::new(Grouping::read(
+            column,
+            settings,
+            Statistic::Uniqueness,
+        )?))
+    }
+}

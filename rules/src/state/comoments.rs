@@ -1,0 +1,85 @@
+//! Deviations of two columns beside each other, for their correlation.
+
+use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Float64Type};
+
+use super::moments::lanes;
+use crate::finding::Measured;
+use crate::plan::Trouble;
+
+/// Number and means of the rows in which neither value is null, and sums of their deviations.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Comoments {
+    values: u64,
+    means: [f64; 2],
+    squares: [f64; 2],
+    products: f64,
+}
+
+impl Comoments {
+    pub(super) fn update(&mut self, left: &ArrayRef, right: &ArrayRef) -> Result<(), Trouble> {
+        let (left, right) = (
+            cast(left, &DataType::Float64)?,
+            cast(right, &DataType::Float64)?,
+        );
+        let (left, right) = (
+            left.as_primitive::<Float64Type>(),
+            right.as_primitive::<Float64Type>(),
+        );
+        let (mut xs, mut ys) = (
+            Vec::with_capacity(left.len()),
+            Vec::with_capacity(left.len()),
+        );
+        for (x, y) in left.iter().zip(right.iter()) {
+            if let (Some(x), Some(y)) = (x, y) {
+                xs.push(x);
+                ys.push(y);
+            }
+        }
+        if xs.is_empty() {
+            return Ok(());
+        }
+        let count = xs.len() as f64;
+        let means = [&xs, &ys].map(|values| lanes(values, |v| v) / count);
+        let deviations = |values: &[f64], mean: f64| lanes(values, |v| (v - mean) * (v - mean));
+        self.merge(&Self {
+            values: xs.len() as u64,
+            means,
+            squares: [deviations(&xs, means[0]), deviations(&ys, means[1])],
+            products: std::iter::zip(&xs, &ys)
+                .map(|(x, y)| (x - means[0]) * (y - means[1]))
+                .sum(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        if other.values == 0 {
+            return;
+        }
+        if self.values == 0 {
+            *self = *other;
+            return;
+        }
+        let (n, m) = (self.values as f64, other.values as f64);
+        let total = n + m;
+        let weight = n * m / total;
+        let deltas = [0, 1].map(|side| other.means[side] - self.means[side]);
+        self.products += other.products + deltas[0] * deltas[1] * weight;
+        for side in [0, 1] {
+            self.squares[side] += other.squares[side] + deltas[side] * deltas[side] * weight;
+            self.means[side] += deltas[side] * m / total;
+        }
+        self.values += other.values;
+    }
+
+    pub(super) const fn finish(self, rows: u64) -> Measured {
+        Measured::Comoments {
+            rows,
+            values: self.values,
+            squares: self.squares,
+            products: self.products,
+        }
+    }
+}
