@@ -147,7 +147,7 @@ impl Gate {
         commit.number_batches(signed(version)?);
         let base = self.base(log_store, version).await?;
         let base_metadata = match &base {
-            Some(base) => Some(self.metadata_json(base)?),
+            Some(base) => Some(self.as_json(base.state.metadata())?),
             None => None,
         };
         if let Some(base) = &base {
@@ -160,6 +160,10 @@ impl Gate {
             commit.set_property(base_metadata.clone(), key, value)?;
         }
         let metadata = commit.metadata()?;
+        let protocol = base
+            .as_ref()
+            .map(|base| self.as_json(base.state.protocol()));
+        commit.expect_readable(&self.table(), protocol.transpose()?.as_ref())?;
 
         let attached = base
             .as_ref()
@@ -423,8 +427,9 @@ impl Gate {
         })
     }
 
-    fn metadata_json(&self, base: &Base) -> Result<Value, CatalogError> {
-        serde_json::to_value(base.state.metadata()).map_err(|e| {
+    /// An action of the table's own log, as the log has it.
+    fn as_json(&self, action: &impl serde::Serialize) -> Result<Value, CatalogError> {
+        serde_json::to_value(action).map_err(|e| {
             CatalogError::failed(
                 format!("the metadata of `{}` has no JSON form", self.table()),
                 e,

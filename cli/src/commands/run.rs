@@ -135,18 +135,20 @@ impl Run {
 
 /// The stages that ended badly without a verdict that says so.
 fn unjudged(run: &RunReport) -> Vec<Unjudged> {
+    // Without a failure, nothing needed the stages that did not begin.
+    let has_failed = run.exit_code() != DONE;
     let unjudged = run.stages.iter().filter_map(|stage| {
         let is_judged = stage.checks_verdict().is_some_and(|v| v >= Verdict::Fail);
         let is_failed = match stage.outcome {
             Outcome::Failed => true,
             Outcome::Refused if !is_judged => true,
-            Outcome::Skipped => false,
-            Outcome::Refused | Outcome::Done | Outcome::AlreadyDone => return None,
+            Outcome::Skipped if has_failed => false,
+            _ => return None,
         };
         let error = stage.error.as_deref().unwrap_or("did not begin");
         Some(Unjudged {
-            run: run.pipeline.clone(),
-            step: stage.name.clone(),
+            pipeline: run.pipeline.clone(),
+            stage: stage.name.clone(),
             reason: match &stage.hint {
                 Some(hint) => format!("{error}\nhint: {hint}"),
                 None => error.to_owned(),

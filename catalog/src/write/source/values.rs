@@ -9,6 +9,9 @@ use datafusion::common::{DataFusionError, Result};
 
 use crate::{CatalogError, TableName};
 
+/// The folder of the rows whose partition value is null, as Hive names it.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// Nanoseconds in a microsecond, the finest time that Delta holds.
 const NANOSECONDS: i64 = 1_000;
 
@@ -25,7 +28,7 @@ pub(super) struct Limits {
 #[derive(Debug)]
 struct Limited {
     name: String,
-    /// An empty text in a partition column reads back as null.
+    /// Some texts in a partition column read back as null.
     is_partition: bool,
 }
 
@@ -58,7 +61,7 @@ impl Limits {
                 continue;
             };
             let broken = match is_partition {
-                true => empty_text(column)?,
+                true => text_like_null(column)?,
                 false => changed_value(column),
             };
             if let Some((what, way_out)) = broken {
@@ -95,14 +98,18 @@ fn has_limits(data_type: &DataType) -> bool {
     }
 }
 
-fn empty_text(column: &dyn Array) -> Result<Option<Broken>> {
+fn text_like_null(column: &dyn Array) -> Result<Option<Broken>> {
     let text = cast(column, &DataType::Utf8)?;
-    let has_empty = text.as_string::<i32>().iter().flatten().any(str::is_empty);
-    Ok(has_empty.then(|| {
+    let mut texts = text.as_string::<i32>().iter().flatten();
+    let found = texts.find(|text| text.is_empty() || *text == NULL_PARTITION);
+    Ok(found.map(|text| {
+        let what = match text {
+            "" => "an empty text".to_owned(),
+            text => format!("the text `{text}`"),
+        };
         (
-            "holds an empty text, which Delta cannot tell from null in a partition column"
-                .to_owned(),
-            "make it null in the SQL (`nullif({}, '')`), or do not partition by it",
+            format!("holds {what}, which Delta cannot tell from null in a partition column"),
+            "make it null in the SQL (`nullif({}, '...')`), or do not partition by it",
         )
     }))
 }
@@ -157,5 +164,34 @@ fn changed_value(column: &dyn Array) -> Option<Broken> {
             fields.iter().find_map(|field| changed_value(field))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, StringArray};
+    use datafusion::arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn partition_text_that_reads_back_as_null_is_refused() {
+        let schema = Schema::new(vec![Field::new("k", DataType::Utf8, true)]);
+        let schema: SchemaRef = Arc::new(schema);
+        let table = "silver.t".parse().unwrap();
+        let check = |text: &str, partition_by: &[String]| {
+            let texts: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some(text)]));
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![texts]).unwrap();
+            Limits::new(&table, &schema, partition_by).check(&batch)
+        };
+        let by_k = ["k".to_owned()];
+        for text in ["", "__HIVE_DEFAULT_PARTITION__"] {
+            let error = check(text, &by_k).unwrap_err().to_string();
+            assert!(error.contains("cannot tell from null"), "{error}");
+            check(text, &[]).unwrap();
+        }
+        check("null", &by_k).unwrap();
     }
 }
