@@ -384,6 +384,22 @@ async fn values_that_delta_would_change_are_refused_by_column() {
 }
 
 #[tokio::test]
+async fn empty_text_is_refused_however_its_partition_column_is_written() {
+    let mut table = Table::new().await;
+    table.options.partition_by = vec!["größe".into()];
+    table
+        .append("SELECT 1 AS id, 'a' AS \"größe\"")
+        .await
+        .unwrap();
+    table.options.partition_by = Vec::new();
+    let refused = table.append("SELECT 2 AS id, '' AS \"GRÖßE\"").await;
+    assert!(
+        matches!(refused, Err(CatalogError::Invalid { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn partition_columns_that_cannot_be_are_refused_by_name() {
     let mut table = Table::new().await;
     for (columns, message) in [
