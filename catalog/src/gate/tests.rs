@@ -5,30 +5,27 @@
     reason = "tests need a clock and a session of their own"
 )]
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod handmade;
+mod stores;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::Utc;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::datasource::MemTable;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaResult;
-use deltalake::kernel::transaction::{CommitBuilder, TableReference, TransactionError};
-use deltalake::kernel::{Action, Version};
-use deltalake::logstore::{
-    CommitOrBytes, LogStore, LogStoreConfig, LogStoreRef, ObjectStoreRef, StorageConfig,
-    logstore_for,
-};
+use deltalake::kernel::Action;
+use deltalake::kernel::transaction::{CommitBuilder, TableReference};
+use deltalake::logstore::{LogStoreRef, StorageConfig, logstore_for};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
-use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -42,6 +39,8 @@ type Hook = Box<dyn Fn(usize) -> BoxFuture<'static, ()> + Send + Sync>;
 struct FakeJudge {
     asked: Mutex<Vec<Candidate>>,
     before: Mutex<Option<Hook>>,
+    /// Candidates that it is ready to accept; it refuses all after them.
+    patience: AtomicUsize,
 }
 
 impl std::fmt::Debug for FakeJudge {
@@ -85,7 +84,7 @@ impl Judge for FakeJudge {
             .await
             .map_err(|e| JudgeError(e.to_string()))?;
         Ok(Ruling {
-            accept: bad == 0,
+            accept: bad == 0 && asked <= self.patience.load(Ordering::SeqCst),
             summary: json!({"verdict": "pass", "checks": 1}),
             message: format!("{bad} bad rows"),
             report: json!({"bad": bad}),
@@ -106,6 +105,7 @@ impl Fixture {
         let judge = Arc::new(FakeJudge {
             asked: Mutex::default(),
             before: Mutex::default(),
+            patience: AtomicUsize::new(usize::MAX),
         });
         let catalog = open(&folder, &judge).await;
         Self {
@@ -196,6 +196,23 @@ impl Fixture {
             .iter()
             .map(|c| (c.operation.clone(), c.version))
             .collect()
+    }
+
+    /// Has the judge accept this many more candidates, and no others.
+    fn accept_only(&self, more: usize) {
+        let patience = self.asked().len() + more;
+        self.judge.patience.store(patience, Ordering::SeqCst);
+    }
+
+    /// The first action of a kind in a commit.
+    fn action(&self, version: i64, kind: &str) -> Value {
+        let commit = format!("warehouse/silver/things/_delta_log/{version:020}.json");
+        let commit = std::fs::read_to_string(self.folder.path().join(commit)).unwrap();
+        let actions = commit
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let mut found = actions.filter_map(|mut action: Value| Some(action.get_mut(kind)?.take()));
+        found.next().unwrap()
     }
 
     fn location(&self) -> Url {
@@ -365,6 +382,34 @@ async fn verdict_is_in_the_commit() {
     assert_eq!(lakegate["run"], "run-1");
     assert_eq!(lakegate["rules_sha256"], rules("v1").sha256);
     assert!(lakegate["token"].is_string());
+}
+
+#[tokio::test]
+async fn judge_is_told_what_the_commit_brings_and_what_it_builds_on() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let waiver = json!({"check": "name/not_null"});
+    fixture.catalog.waive(&name(), &waiver).await.unwrap();
+    let brought = fixture.session.sql("SELECT 3 AS id").await.unwrap();
+    let context = WriteContext {
+        added: Some(brought.into_view()),
+        run: Some("run-2".into()),
+        ..WriteContext::default()
+    };
+    fixture
+        .write(&[(3, "three")], WriteMode::Append, context)
+        .await
+        .unwrap();
+    let asked = fixture.judge.asked.lock().unwrap();
+    let candidate = asked.last().unwrap();
+    assert_eq!(candidate.added.as_ref().unwrap().schema().fields().len(), 1);
+    assert_eq!(candidate.waivers, [waiver]);
+    assert_eq!(candidate.run.as_deref(), Some("run-2"));
+    assert_eq!(candidate.rules.text.as_ref(), "v1");
+    assert!(!candidate.attaching);
+    let base = candidate.base.as_ref().unwrap();
+    assert_eq!((base.version, candidate.version), (0, 1));
+    assert_eq!(candidate.candidate.row_count(), Some(3));
 }
 
 #[tokio::test]
@@ -620,6 +665,31 @@ async fn write_with_other_rules_cannot_get_past_those_attached() {
 }
 
 #[tokio::test]
+async fn rules_are_attached_past_those_before_by_apply_alone() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let judged_by = |from: usize| -> Vec<String> {
+        let asked = fixture.judge.asked.lock().unwrap();
+        let rules = asked.iter().skip(from).map(|c| c.rules.text.to_string());
+        rules.collect()
+    };
+    let before = fixture.asked().len();
+    fixture
+        .catalog
+        .attach_rules(&name(), rules("lax"))
+        .await
+        .unwrap();
+    assert_eq!(judged_by(before), ["v1", "lax"]);
+    let before = fixture.asked().len();
+    fixture
+        .catalog
+        .apply_rules(&name(), rules("v2"))
+        .await
+        .unwrap();
+    assert_eq!(judged_by(before), ["v2"]);
+}
+
+#[tokio::test]
 async fn batch_that_a_restore_took_out_is_written_again() {
     let fixture = Fixture::new().await;
     for (row, id) in [((1, "one"), "a"), ((2, "two"), "b"), ((3, "three"), "c")] {
@@ -734,6 +804,32 @@ async fn damaged_rules_are_repaired_by_the_same_rules_and_do_not_stop_upkeep() {
             .unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "v1");
     }
+}
+
+#[tokio::test]
+async fn rules_under_a_hash_that_is_not_theirs_are_not_attached() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let forged = RulesText {
+        sha256: rules("v1").sha256,
+        ..rules("lax")
+    };
+    for table in [name(), "silver.others".parse().unwrap()] {
+        let write = Write {
+            table,
+            mode: WriteMode::Append,
+            source: plan(&[(3, "bad")]),
+            options: WriteOptions::default(),
+            context: WriteContext {
+                attach: Some(forged.clone()),
+                ..WriteContext::default()
+            },
+        };
+        let refused = fixture.catalog.write(&fixture.session, write).await;
+        assert!(matches!(refused, Err(CatalogError::Bug(_))), "{refused:?}");
+    }
+    let attached = fixture.catalog.attached_rules(&name()).await.unwrap();
+    assert_eq!(attached.unwrap().text.as_ref(), "v1");
 }
 
 #[tokio::test]
@@ -923,6 +1019,36 @@ async fn two_creations_at_once_make_one_table() {
 }
 
 #[tokio::test]
+async fn creation_that_another_came_before_does_not_replace_its_columns() {
+    let fixture = Fixture::new().await;
+    let other = open(&fixture.folder, &fixture.judge).await;
+    *fixture.judge.before.lock().unwrap() = Some(Box::new(move |asked| {
+        let other = other.clone();
+        async move {
+            if asked == 1 {
+                let write = Write {
+                    table: name(),
+                    mode: WriteMode::Append,
+                    source: sql("SELECT CAST(7 AS bigint) AS other").await,
+                    options: WriteOptions::default(),
+                    context: WriteContext::default(),
+                };
+                other.write(&SessionContext::new(), write).await.unwrap();
+            }
+        }
+        .boxed()
+    }));
+    let error = fixture
+        .write(&[(1, "one")], WriteMode::Append, attach("v1"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, CatalogError::Invalid { .. }), "{error:?}");
+    let snapshot = fixture.catalog.snapshot(&name(), At::Latest).await.unwrap();
+    assert_eq!((snapshot.version, snapshot.row_count()), (0, Some(1)));
+    assert_eq!(snapshot.schema.field(0).name(), "other");
+}
+
+#[tokio::test]
 async fn table_that_is_replaced_under_a_write_is_not_given_rows_of_the_old_one() {
     let fixture = Fixture::new().await;
     fixture.guarded().await;
@@ -992,100 +1118,45 @@ async fn refused_first_version_leaves_the_rules_of_a_table_that_came_to_be_meanw
     assert_eq!(fixture.rows().await.len(), 2);
 }
 
-/// Writes the commit, and then reports what a store reports whose answer was lost.
-#[derive(Debug)]
-struct LyingLogStore {
-    inner: LogStoreRef,
-    lies: AtomicBool,
-    says_exists: bool,
-}
-
-#[async_trait]
-impl LogStore for LyingLogStore {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
-    async fn read_commit_entry(&self, version: Version) -> DeltaResult<Option<Bytes>> {
-        self.inner.read_commit_entry(version).await
-    }
-    async fn write_commit_entry(
-        &self,
-        version: Version,
-        commit: CommitOrBytes,
-        operation: Uuid,
-    ) -> Result<(), TransactionError> {
-        self.inner
-            .write_commit_entry(version, commit, operation)
-            .await?;
-        if self.lies.swap(false, Ordering::SeqCst) {
-            return Err(if self.says_exists {
-                TransactionError::VersionAlreadyExists(version)
-            } else {
-                TransactionError::LogStoreError {
-                    msg: "timed out".into(),
-                    source: "timed out".into(),
-                }
-            });
-        }
-        Ok(())
-    }
-    async fn abort_commit_entry(
-        &self,
-        version: Version,
-        commit: CommitOrBytes,
-        operation: Uuid,
-    ) -> Result<(), TransactionError> {
-        self.inner
-            .abort_commit_entry(version, commit, operation)
-            .await
-    }
-    async fn get_latest_version(&self, start: Version) -> DeltaResult<Version> {
-        self.inner.get_latest_version(start).await
-    }
-    fn object_store(&self, operation: Option<Uuid>) -> ObjectStoreRef {
-        self.inner.object_store(operation)
-    }
-    fn root_object_store(&self, operation: Option<Uuid>) -> ObjectStoreRef {
-        self.inner.root_object_store(operation)
-    }
-    fn config(&self) -> &LogStoreConfig {
-        self.inner.config()
-    }
-}
-
 #[tokio::test]
-async fn commit_that_the_store_denies_is_not_made_twice() {
-    for says_exists in [true, false] {
-        let fixture = Fixture::new().await;
-        fixture.guarded().await;
-        let gate = Arc::new(Gate::new(
-            Some(name()),
-            fixture.location(),
-            Some(fixture.judge.clone() as Arc<dyn Judge>),
-            WriteContext::default(),
-            Trust {
-                writes_its_files: true,
-                ..Trust::default()
-            },
-            Utc::now,
-        ));
-        let lying = LyingLogStore {
-            inner: fixture.log_store(),
-            lies: AtomicBool::new(true),
-            says_exists,
-        };
-        let mut table =
-            deltalake::DeltaTable::new(Arc::new(GatedLogStore::new(Arc::new(lying), gate.clone())));
-        table.load().await.unwrap();
-        gate.opened(table.snapshot().unwrap().metadata().id());
-        let written = table
-            .write(Vec::new())
-            .with_input_plan(plan(&[(3, "three")]))
-            .with_session_state(Arc::new(crate::write::delta_session(&fixture.session)))
+async fn batches_are_known_when_the_commits_that_brought_them_are_cleaned_up() {
+    let fixture = Fixture::new().await;
+    for (row, id) in [((1, "one"), "a"), ((2, "two"), "b")] {
+        fixture
+            .write(&[row], WriteMode::Append, batch(id))
             .await
             .unwrap();
-        assert_eq!(written.version(), Some(1));
-        assert_eq!(gate.record().committed, Some(1));
-        assert_eq!(fixture.rows().await.len(), 3, "the commit was made twice");
+    }
+    fixture
+        .catalog
+        .restore(&name(), At::Version(0))
+        .await
+        .unwrap();
+    for (row, id) in [((3, "three"), "c"), ((4, "four"), "d"), ((5, "five"), "e")] {
+        fixture
+            .write(&[row], WriteMode::Append, batch(id))
+            .await
+            .unwrap();
+    }
+    let table = fixture
+        .catalog
+        .open_existing(&name(), WriteContext::default(), Trust::default())
+        .await
+        .unwrap();
+    deltalake::checkpoints::create_checkpoint(&table.table, None)
+        .await
+        .unwrap();
+    for version in 0..table.version() {
+        let commit = format!("warehouse/silver/things/_delta_log/{version:020}.json");
+        std::fs::remove_file(fixture.folder.path().join(commit)).unwrap();
+    }
+    for (id, version) in [("b", None), ("c", Some(3)), ("e", Some(5))] {
+        let batch = batch(id).batch.unwrap();
+        let found = fixture
+            .catalog
+            .batch_version(&name(), &batch, &WriteMode::Append)
+            .await
+            .unwrap();
+        assert_eq!(found, version, "batch {id}");
     }
 }
