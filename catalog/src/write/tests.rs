@@ -304,15 +304,11 @@ async fn replace_where_replaces_its_rows_and_refuses_others() {
         .await
         .unwrap();
     assert_eq!(table.rows("SELECT id FROM t ORDER BY id").await, "1; 3; 4");
-    assert!(
-        table
-            .write(
-                february(),
-                "SELECT * FROM (VALUES (5, 'mar')) AS v(id, month)"
-            )
-            .await
-            .is_err()
-    );
+    for outside in ["'mar'", "CAST(NULL AS string)"] {
+        let sql = format!("SELECT 5 AS id, {outside} AS month");
+        let error = table.write(february(), &sql).await.unwrap_err();
+        assert!(error.to_string().contains("are outside of"), "{error}");
+    }
     assert_eq!(table.rows("SELECT id FROM t ORDER BY id").await, "1; 3; 4");
     table.options.partition_by = vec!["id".into()];
     let error = table
@@ -402,13 +398,26 @@ async fn empty_text_is_refused_however_its_partition_column_is_written() {
 #[tokio::test]
 async fn partition_columns_that_cannot_be_are_refused_by_name() {
     let mut table = Table::new().await;
-    for (columns, message) in [
-        (vec!["s", "s"], "cannot be partitioned by `s` twice"),
-        (vec!["b"], "cannot be partitioned by `b`: it is binary"),
+    for (columns, last, message) in [
+        (
+            vec!["id", "s", "t"],
+            "'b' AS t",
+            "cannot be partitioned by all of its columns",
+        ),
+        (
+            vec!["s", "s"],
+            "'b' AS t",
+            "cannot be partitioned by `s` twice",
+        ),
+        (
+            vec!["b"],
+            "arrow_cast('a', 'Binary') AS b",
+            "cannot be partitioned by `b`: it is binary",
+        ),
     ] {
         table.options.partition_by = columns.into_iter().map(str::to_owned).collect();
-        let sql = "SELECT 1 AS id, 'a' AS s, arrow_cast('a', 'Binary') AS b";
-        let error = table.append(sql).await.unwrap_err();
+        let sql = format!("SELECT 1 AS id, 'a' AS s, {last}");
+        let error = table.append(&sql).await.unwrap_err();
         assert!(error.to_string().contains(message), "{error}");
     }
 }
@@ -564,4 +573,99 @@ async fn table_that_was_never_registered_is_found_where_it_was_made() {
     let written = table.append("SELECT 2 AS id").await.unwrap();
     assert_eq!(written.version, 1);
     assert_eq!(table.catalog.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn table_is_not_written_under_a_second_name() {
+    let table = Table::new().await;
+    table.append("SELECT 1 AS id").await.unwrap();
+    let location = table.catalog.entry(&name()).await.unwrap().location;
+    table.catalog.drop_table(&name(), false).await.unwrap();
+    let other = "gold.other".parse().unwrap();
+    table.catalog.register(&other, &location).await.unwrap();
+    let error = table.append("SELECT 2 AS id").await.unwrap_err();
+    let expected = "cannot be written: it is the folder of table `gold.other`";
+    assert!(error.to_string().contains(expected), "{error}");
+    let snapshot = table.catalog.snapshot(&other, At::Latest).await.unwrap();
+    assert_eq!((snapshot.version, snapshot.row_count()), (0, Some(1)));
+}
+
+#[tokio::test]
+async fn merge_keeps_the_values_of_columns_that_the_source_lacks() {
+    let mut table = Table::new().await;
+    table
+        .append("SELECT 1 AS id, 'a' AS name, 1 AS n")
+        .await
+        .unwrap();
+    table.options.schema_evolution = SchemaEvolution::AddColumns;
+    let mode = on_id(
+        vec![MatchedClause {
+            when: None,
+            action: MatchedAction::UpdateAll,
+        }],
+        vec![],
+    );
+    table.write(mode, "SELECT 1 AS id, 2 AS n").await.unwrap();
+    assert_eq!(table.rows("SELECT id, name, n FROM t").await, "1 a 2");
+}
+
+#[tokio::test]
+async fn first_version_of_a_merge_takes_a_row_by_the_first_clause_that_applies() {
+    let table = Table::new().await;
+    let insert = |when: Option<&str>, n: &str| NotMatchedClause {
+        when: when.map(str::to_owned),
+        insert: Some(vec![
+            ("id".into(), "source.id".into()),
+            ("n".into(), n.into()),
+        ]),
+    };
+    let clauses = vec![
+        insert(Some("source.n > 1"), "source.n * 10"),
+        insert(None, "source.n"),
+        insert(None, "source.n * 100"),
+    ];
+    table
+        .write(
+            on_id(vec![], clauses),
+            "SELECT * FROM (VALUES (1, 1), (2, 2), (3, NULL)) AS v(id, n)",
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        table
+            .rows("SELECT id, coalesce(n, -1) FROM t ORDER BY id")
+            .await,
+        "1 1; 2 20; 3 -1"
+    );
+}
+
+#[tokio::test]
+async fn tables_of_the_system_are_not_written() {
+    let table = Table::new().await;
+    let write = Write {
+        table: "lakegate.runs".parse().unwrap(),
+        mode: WriteMode::Append,
+        source: plan("SELECT 1 AS id").await,
+        options: WriteOptions::default(),
+        context: WriteContext::default(),
+    };
+    let error = table.catalog.write(&table.session, write).await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("Lakegate's own"), "{error}");
+    assert!(table.catalog.list().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn folder_of_parquet_files_is_not_written() {
+    let table = Table::new().await;
+    table.append("SELECT 1 AS id").await.unwrap();
+    let location = table.catalog.entry(&name()).await.unwrap().location;
+    table.catalog.drop_table(&name(), false).await.unwrap();
+    let log = location.to_file_path().unwrap().join("_delta_log");
+    std::fs::remove_dir_all(&log).unwrap();
+    table.catalog.register(&name(), &location).await.unwrap();
+    let error = table.append("SELECT 2 AS id").await.unwrap_err();
+    let expected = "is a folder of Parquet files";
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(!log.exists());
 }
