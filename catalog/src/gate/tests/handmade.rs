@@ -1,6 +1,9 @@
 //! Commits that no writer of Lakegate makes: what they bring is judged, or refused.
 
+use deltalake::kernel::Action;
+use deltalake::kernel::transaction::{CommitBuilder, TableReference};
 use deltalake::logstore::CommitOrBytes;
+use deltalake::protocol::{DeltaOperation, SaveMode};
 use object_store::path::Path;
 use uuid::Uuid;
 
@@ -237,4 +240,47 @@ async fn batches_alone_are_numbered_with_the_version() {
             .await;
         assert_eq!(found.unwrap(), Some(version), "{id}");
     }
+}
+
+#[tokio::test]
+#[expect(deprecated, reason = "the one way to name a live file")]
+async fn rearrangement_is_believed_only_from_optimize() {
+    let fixture = Fixture::new().await;
+    fixture.guarded().await;
+    let table = fixture
+        .catalog
+        .open_existing(&name(), WriteContext::default(), Trust::default())
+        .await
+        .unwrap();
+    let state = table.table.snapshot().unwrap().clone();
+    let mut add = state.log_data().iter().next().unwrap().add_action();
+    add.path = "claims-to-move-rows.parquet".into();
+    add.data_change = false;
+    std::fs::copy(
+        fixture
+            .folder
+            .path()
+            .join("warehouse/silver/things")
+            .join(&fixture.parquet_files()[0]),
+        fixture
+            .folder
+            .path()
+            .join("warehouse/silver/things/claims-to-move-rows.parquet"),
+    )
+    .unwrap();
+    let judged = fixture.asked().len();
+    CommitBuilder::default()
+        .with_actions(vec![Action::Add(add)])
+        .build(
+            Some(&state as &dyn TableReference),
+            table.table.log_store(),
+            DeltaOperation::Write {
+                mode: SaveMode::Append,
+                partition_by: None,
+                predicate: None,
+            },
+        )
+        .await
+        .unwrap();
+    assert_eq!(fixture.asked().len(), judged + 1);
 }
