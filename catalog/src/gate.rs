@@ -1,9 +1,11 @@
 //! The gate: judges every commit before it is written.
 //!
 //! Writers are given a table whose log store is wrapped ([`log_store`]). Each commit is put together with the version it
-//! builds on into a candidate; the rules attached to the table decide whether it is written ([`decision`]). A commit that
-//! lost a race is judged again over the version that won. Commits that change neither rows nor schema pass unjudged.
+//! builds on into a candidate ([`candidate`]); the rules attached to the table decide whether it is written
+//! ([`decision`]). A commit that lost a race is judged again over the version that won. Commits that change neither rows
+//! nor schema pass unjudged.
 
+mod candidate;
 mod commit;
 mod decision;
 mod log_store;

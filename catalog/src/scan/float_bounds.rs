@@ -152,3 +152,33 @@ fn row_group_without(row_group: RowGroupMetaData) -> ParquetResult<RowGroupMetaD
     }
     builder.set_column_metadata(columns).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn floats_are_seen_at_any_depth() {
+        let field = |data_type: DataType| Field::new("item", data_type, true);
+        for (leaf, expected) in [
+            (DataType::Float32, true),
+            (DataType::Float64, true),
+            (DataType::Int64, false),
+        ] {
+            let structure = DataType::Struct(vec![field(leaf.clone())].into());
+            let entries = field(structure.clone()).into();
+            for data_type in [
+                leaf,
+                DataType::List(field(structure.clone()).into()),
+                DataType::LargeList(field(structure.clone()).into()),
+                DataType::Map(entries, false),
+                structure,
+            ] {
+                let schema = Schema::new(vec![field(data_type.clone())]);
+                assert_eq!(has_floats(&schema), expected, "{data_type}");
+            }
+        }
+    }
+}

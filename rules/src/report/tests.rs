@@ -207,6 +207,18 @@ fn no_worse_means_no_blocking_check_got_worse() {
             false,
         ),
         (
+            "could be evaluated in part before",
+            bad("c", fail, 5),
+            bad("c", Verdict::Error, 6),
+            false,
+        ),
+        (
+            "can be evaluated in part",
+            bad("c", Verdict::Error, 4),
+            bad("c", fail, 5),
+            false,
+        ),
+        (
             "could not be evaluated before",
             bad("c", fail, 5),
             check("c", Verdict::Error),
