@@ -98,15 +98,14 @@ pub trait Judge: Send + Sync + std::fmt::Debug {
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError>;
 
     /// Someone to look at the rows of a write while they are written, so that they need not be read again to be judged
-    /// by these rules. `schema` has the columns of the rows, which are those of the candidate. None when that would
-    /// not help; what is wrong with the rules is said when the candidate is judged.
+    /// by these rules. The schema has the columns of the rows, which are those of the candidate. None when that would
+    /// not help. What is wrong with the rules is said when the candidate is judged.
     async fn watcher(
         &self,
-        table: &TableName,
-        rules: &RulesText,
-        schema: &SchemaRef,
+        _table: &TableName,
+        _rules: &RulesText,
+        _schema: &SchemaRef,
     ) -> Option<Arc<dyn Watcher>> {
-        let _ = (table, rules, schema);
         None
     }
 }

@@ -122,7 +122,7 @@ impl Run {
         print_run(&context.output, &run)?;
         print_failures(&context.output, &run);
         let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
-        self.reports.write(context, &reports, &unjudged(&run))?;
+        self.reports.write(context, &reports, &list_unjudged(&run))?;
         let code = run.exit_code();
         Ok(if code == DONE {
             let verdicts = run.stages.iter().filter_map(StageReport::checks_verdict);
@@ -134,7 +134,7 @@ impl Run {
 }
 
 /// The stages that ended badly without a verdict that says so.
-fn unjudged(run: &RunReport) -> Vec<Unjudged> {
+fn list_unjudged(run: &RunReport) -> Vec<Unjudged> {
     // Without a failure, nothing needed the stages that did not begin.
     let has_failed = run.exit_code() != DONE;
     let unjudged = run.stages.iter().filter_map(|stage| {
