@@ -1,5 +1,6 @@
 //! Batches that are written once, replaced, taken out by a restore, and remembered.
 
+use super::handmade::{actions, send};
 use super::*;
 
 #[tokio::test]
@@ -165,4 +166,26 @@ async fn batches_are_known_when_the_commits_that_brought_them_are_cleaned_up() {
             .unwrap();
         assert_eq!(found, version, "batch {id}");
     }
+}
+
+#[tokio::test]
+async fn batch_that_a_restore_to_its_own_time_kept_is_not_written_again() {
+    let fixture = Fixture::new().await;
+    for (row, id) in [((1, "one"), "a"), ((2, "two"), "b"), ((3, "three"), "c")] {
+        fixture
+            .write(&[row], WriteMode::Append, batch(id))
+            .await
+            .unwrap();
+    }
+    // As other tools restore, which know times alone.
+    let time = fixture.action(1, "commitInfo")["timestamp"].clone();
+    let restore = json!({"operation": "RESTORE", "operationParameters": {"datetime": time}});
+    let commit = actions(&[json!({"commitInfo": restore})]);
+    send(&fixture, Trust::default(), commit).await.unwrap();
+    let found = fixture
+        .catalog
+        .batch_version(&name(), &batch("b").batch.unwrap(), &WriteMode::Append)
+        .await
+        .unwrap();
+    assert_eq!(found, Some(1));
 }

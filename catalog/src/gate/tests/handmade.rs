@@ -10,7 +10,11 @@ use uuid::Uuid;
 use super::*;
 
 /// Sends a commit to the gate, as a writer does who has opened the table.
-async fn send(fixture: &Fixture, trust: Trust, commit: CommitOrBytes) -> Result<(), CatalogError> {
+pub(super) async fn send(
+    fixture: &Fixture,
+    trust: Trust,
+    commit: CommitOrBytes,
+) -> Result<(), CatalogError> {
     let (name, context) = (name(), WriteContext::default());
     let opened = fixture.catalog.open_existing(&name, context, trust);
     let table = opened.await.unwrap();
@@ -25,7 +29,8 @@ async fn send(fixture: &Fixture, trust: Trust, commit: CommitOrBytes) -> Result<
     }
 }
 
-fn actions(actions: &[Value]) -> CommitOrBytes {
+/// A commit of these actions.
+pub(super) fn actions(actions: &[Value]) -> CommitOrBytes {
     let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
     CommitOrBytes::LogBytes(lines.join("\n").into())
 }

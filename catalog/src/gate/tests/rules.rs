@@ -106,6 +106,8 @@ async fn write_with_other_rules_cannot_get_past_those_attached() {
     let stamp = written.verdict.unwrap();
     assert_eq!(stamp["rules_sha256"], rules("lax").sha256);
     assert_eq!(stamp["replaced_rules_sha256"], rules("v1").sha256);
+    let attached = fixture.catalog.attached_rules(&name()).await.unwrap();
+    assert_eq!(attached.unwrap().text.as_ref(), "lax");
     fixture
         .catalog
         .apply_rules(&name(), rules("v1"))
