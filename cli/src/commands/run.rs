@@ -122,7 +122,8 @@ impl Run {
         print_run(&context.output, &run)?;
         print_failures(&context.output, &run);
         let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
-        self.reports.write(context, &reports, &list_unjudged(&run))?;
+        self.reports
+            .write(context, &reports, &list_unjudged(&run))?;
         let code = run.exit_code();
         Ok(if code == DONE {
             let verdicts = run.stages.iter().filter_map(StageReport::checks_verdict);
