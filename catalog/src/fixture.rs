@@ -1,5 +1,6 @@
 //! Tables for tests: a catalog in a folder of its own, and Delta tables written by deltalake's own builders.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +11,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::DeltaTable;
 use deltalake::operations::write::SchemaMode;
 use deltalake::protocol::SaveMode;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
@@ -93,6 +95,28 @@ pub(crate) async fn write(
         .await
         .unwrap();
     i64::try_from(table.version().unwrap()).unwrap()
+}
+
+/// Commits a deletion vector to a table of one file, as another tool would. The vector holds rows 3, 4, 7, 11, 18
+/// and 29; it is one of the Delta kernel's own examples.
+pub(crate) fn commit_deletion_vector(folder: &Path) {
+    let log = folder.join("_delta_log");
+    let first = std::fs::read_to_string(log.join("00000000000000000000.json")).unwrap();
+    let mut add = first
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .find_map(|mut action| action.get_mut("add").map(Value::take))
+        .unwrap();
+    let remove = json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
+    add["deletionVector"] = json!({
+        "storageType": "i", "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
+        "sizeInBytes": 44, "cardinality": 6
+    });
+    let protocol = json!({"minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]});
+    let actions = [("protocol", protocol), ("remove", remove), ("add", add)];
+    let lines = actions.map(|(name, action)| json!({name: action}).to_string());
+    std::fs::write(log.join("00000000000000000001.json"), lines.join("\n")).unwrap();
 }
 
 pub(crate) fn rows(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

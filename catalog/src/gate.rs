@@ -1,9 +1,11 @@
 //! The gate: judges every commit before it is written.
 //!
 //! Writers are given a table whose log store is wrapped ([`log_store`]). Each commit is put together with the version it
-//! builds on into a candidate; the rules attached to the table decide whether it is written ([`decision`]). A commit that
-//! lost a race is judged again over the version that won. Commits that change neither rows nor schema pass unjudged.
+//! builds on into a candidate ([`candidate`]); the rules attached to the table decide whether it is written
+//! ([`decision`]). A commit that lost a race is judged again over the version that won. Commits that change neither rows
+//! nor schema pass unjudged.
 
+mod candidate;
 mod commit;
 mod decision;
 mod log_store;
@@ -96,15 +98,14 @@ pub trait Judge: Send + Sync + std::fmt::Debug {
     async fn judge(&self, candidate: Candidate) -> Result<Ruling, JudgeError>;
 
     /// Someone to look at the rows of a write while they are written, so that they need not be read again to be judged
-    /// by these rules. `schema` has the columns of the rows, which are those of the candidate. None when that would
-    /// not help; what is wrong with the rules is said when the candidate is judged.
+    /// by these rules. The schema has the columns of the rows, which are those of the candidate. None when that would
+    /// not help. What is wrong with the rules is said when the candidate is judged.
     async fn watcher(
         &self,
-        table: &TableName,
-        rules: &RulesText,
-        schema: &SchemaRef,
+        _table: &TableName,
+        _rules: &RulesText,
+        _schema: &SchemaRef,
     ) -> Option<Arc<dyn Watcher>> {
-        let _ = (table, rules, schema);
         None
     }
 }

@@ -94,7 +94,7 @@ impl RulesJudge {
         let judged = Judged {
             name: name.clone(),
             rows: scan(&candidate.candidate)?,
-            collected: collected(candidate.watched.as_ref())?,
+            collected: take_collected(candidate.watched.as_ref())?,
             added: candidate.added.clone(),
             previous,
             now: candidate.commit_time,
@@ -191,7 +191,7 @@ impl RowWatch for CollectingRows {
 }
 
 /// What was measured while rows were written.
-fn collected(watched: Option<&WatchedRows>) -> Result<Option<Collected>, JudgeError> {
+fn take_collected(watched: Option<&WatchedRows>) -> Result<Option<Collected>, JudgeError> {
     let Some(watched) = watched else {
         return Ok(None);
     };

@@ -6,7 +6,6 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::*;
@@ -15,7 +14,7 @@ use datafusion::common::{Result, exec_err};
 use crate::assertion::{Number, parse_moment};
 use crate::checks::sql_type;
 use crate::literal::is_time;
-use crate::plan::Trouble;
+use crate::plan::{Planner, Trouble};
 use crate::row_test::RowTest;
 
 /// A limit as the file has it.
@@ -48,6 +47,18 @@ impl Limit {
         };
         Some(Self {
             text: text.to_owned(),
+            amount,
+        })
+    }
+
+    /// The limit with the time of the commit in the place of `:commit_time`.
+    pub(crate) fn at_commit(&self, planner: &Planner) -> Result<Self, Trouble> {
+        let amount = match &self.amount {
+            Amount::CommitTime => Amount::Moment(planner.now()?.timestamp_micros()),
+            known => known.clone(),
+        };
+        Ok(Self {
+            text: self.text.clone(),
             amount,
         })
     }
@@ -92,12 +103,12 @@ pub(crate) enum RangeTest {
 }
 
 impl RangeTest {
+    /// A test between limits that are known: see [`Limit::at_commit`].
     pub(crate) fn new(
         column: &str,
         data_type: &DataType,
         min: Option<&Limit>,
         max: Option<&Limit>,
-        now: DateTime<Utc>,
     ) -> Result<Self, Trouble> {
         if data_type.is_floating() {
             let bits = |limit: Option<&Limit>, open: f64| match limit {
@@ -121,12 +132,12 @@ impl RangeTest {
         }
         let low = match min {
             None => i128::MIN,
-            Some(limit) => ticks(limit, data_type, now, Side::Low)
+            Some(limit) => ticks(limit, data_type, Side::Low)
                 .ok_or_else(|| wrong_limit(column, data_type, limit))?,
         };
         let high = match max {
             None => i128::MAX,
-            Some(limit) => ticks(limit, data_type, now, Side::High)
+            Some(limit) => ticks(limit, data_type, Side::High)
                 .ok_or_else(|| wrong_limit(column, data_type, limit))?,
         };
         Ok(Self::Integers {
@@ -151,13 +162,12 @@ enum Side {
 }
 
 /// A limit in the smallest steps of the type, rounded into the range.
-fn ticks(limit: &Limit, data_type: &DataType, now: DateTime<Utc>, side: Side) -> Option<i128> {
+fn ticks(limit: &Limit, data_type: &DataType, side: Side) -> Option<i128> {
     let micros = match limit.amount {
         Amount::Number(number) if !is_time(data_type) => {
             return number_ticks(number, scale_of(data_type), side);
         }
         Amount::Moment(micros) if is_time(data_type) => micros,
-        Amount::CommitTime if is_time(data_type) => now.timestamp_micros(),
         _ => return None,
     };
     let micros = i128::from(micros);

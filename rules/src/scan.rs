@@ -24,7 +24,7 @@ use futures::StreamExt;
 
 use crate::collect::Collected;
 use crate::finding::Measured;
-use crate::plan::{Measure, Trouble, Work, column};
+use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::state::State;
 
 /// What one pass measures: distinct measures, each over the rows that pass its filter.
@@ -57,6 +57,30 @@ impl Scan {
             .into_iter()
             .map(|measure| self.add(measure, filter.cloned()))
             .collect()
+    }
+
+    /// Adds all measures of another scan.
+    pub(crate) fn add_all(&mut self, other: Self) {
+        for (measure, filter) in other.measures {
+            self.add(measure, filter);
+        }
+    }
+
+    /// Whether a measure reads a column of a nested type.
+    pub(crate) fn reads_nested(&self, schema: &SchemaRef) -> bool {
+        self.columns().any(|name| {
+            let column = schema.column_with_name(name);
+            column.is_some_and(|(_, field)| plain_type(field.data_type()).is_nested())
+        })
+    }
+
+    /// The columns that the measures read, some of them more than once.
+    fn columns(&self) -> impl Iterator<Item = &str> {
+        let measures = self.measures.iter();
+        measures
+            .flat_map(|(measure, filter)| measure.inputs().into_iter().chain(filter))
+            .flat_map(Expr::column_refs)
+            .map(|column| column.name.as_str())
     }
 
     /// The place of a measure.
@@ -93,9 +117,8 @@ impl Scan {
             let Some(mut before) = before else {
                 return unknown.next().unwrap_or_else(no_state);
             };
-            match rest.next() {
-                Some(rest) => before.merge(&mut rest?)?,
-                None => {}
+            if let Some(rest) = rest.next() {
+                before.merge(&mut rest?)?;
             }
             Ok(before)
         };
@@ -150,12 +173,8 @@ impl Scan {
     ) -> Result<Arc<dyn ExecutionPlan>, Trouble> {
         let schema = provider.schema();
         let mut is_needed = vec![false; schema.fields().len()];
-        let expressions = self
-            .measures
-            .iter()
-            .flat_map(|(measure, filter)| measure.inputs().into_iter().chain(filter));
-        for found in expressions.flat_map(Expr::column_refs) {
-            if let Ok(index) = schema.index_of(found.name()) {
+        for name in self.columns() {
+            if let Ok(index) = schema.index_of(name) {
                 is_needed[index] = true;
             }
         }

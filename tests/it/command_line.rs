@@ -301,6 +301,17 @@ fn junit_names_stages_that_failed_before_any_check() {
 }
 
 #[test]
+fn junit_of_a_run_that_had_nothing_to_do_has_no_stages() {
+    let project = orders();
+    project.run(&["run", "orders"]).expect_code(0);
+    project
+        .run(&["run", "orders", "--junit", "report.xml"])
+        .expect_code(0);
+    let xml = std::fs::read_to_string(project.path().join("report.xml")).unwrap();
+    assert!(!xml.contains("skipped message"), "{xml}");
+}
+
+#[test]
 fn waived_check_lets_a_commit_pass_and_is_named_in_it() {
     let project = orders();
     project.deliver("1").expect_code(0);

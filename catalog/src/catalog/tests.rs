@@ -144,6 +144,40 @@ async fn tables_that_share_a_folder_are_neither_registered_nor_purged_nor_vacuum
 }
 
 #[tokio::test]
+async fn a_link_to_the_folder_of_a_table_is_that_folder() {
+    let fixture = Fixture::new().await;
+    fixture.append("s.t", &[], two()).await;
+    let folder = fixture.location("s.t").to_file_path().unwrap();
+    let link = fixture.folder.path().join("link");
+    std::os::unix::fs::symlink(folder, &link).unwrap();
+    let link = Url::from_directory_path(link).unwrap();
+    let name = "x.y".parse().unwrap();
+    let error = fixture.catalog.register(&name, &link).await.unwrap_err();
+    let expected = "it is the folder of table `s.t`";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_table_inside_another_is_not_vacuumed() {
+    let fixture = Fixture::new().await;
+    fixture.append("s.t", &["a"], two()).await;
+    let inside = fixture.location("s.t").join("a=1/").unwrap();
+    write(&inside, &[], vec![one()], SaveMode::Append).await;
+    entry(&fixture, "x.y", &inside).await;
+    let name = "x.y".parse().unwrap();
+    let vacuumed = fixture
+        .catalog
+        .vacuum(&name, std::time::Duration::ZERO, false);
+    let error = vacuumed.await.unwrap_err().to_string();
+    assert!(
+        error.contains("cannot be vacuumed: it lies in the folder of table `s.t`"),
+        "{error}"
+    );
+    let scan = fixture.snapshot("s.t").await.scan().unwrap();
+    crate::fixture::query(scan, "SELECT sum(b) FROM t").await;
+}
+
+#[tokio::test]
 async fn a_folder_in_a_table_that_is_not_registered_is_refused() {
     let fixture = Fixture::new().await;
     fixture.append("s.t", &["a"], two()).await;

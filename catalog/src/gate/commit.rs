@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::{Add, Remove, StructType};
 use serde_json::{Map, Value, json};
 
 use crate::CatalogError;
+
+/// What a protocol says that allows times without a zone. Delta Lake protocol, "Timestamp without timezone".
+const ZONELESS_FEATURE: &str = "timestampNtz";
 
 /// Table property that holds the hash of the attached rules.
 pub(crate) const RULES_PROPERTY: &str = "lakegate.rules";
@@ -117,6 +120,38 @@ impl Commit {
         }))
     }
 
+    /// A table with times without a zone must say so in its protocol, or nobody reads it any more. `base` is the table's
+    /// `protocol` as it is.
+    pub(super) fn expect_readable(
+        &self,
+        table: &str,
+        base: Option<&Value>,
+    ) -> Result<(), CatalogError> {
+        let Some(metadata) = self.metadata()? else {
+            return Ok(());
+        };
+        let added = self.action("protocol").cloned().map(Value::Object);
+        let has_feature = |protocol: &Value| {
+            let features = protocol.get("readerFeatures").and_then(Value::as_array);
+            features.is_some_and(|features| features.iter().any(|f| f == ZONELESS_FEATURE))
+        };
+        if added.iter().chain(base).any(has_feature) {
+            return Ok(());
+        }
+        let fields = metadata.schema.fields().iter();
+        let mut zoneless = fields.filter(|field| is_zoneless(field.data_type()));
+        match zoneless.next() {
+            None => Ok(()),
+            Some(field) => Err(CatalogError::invalid(
+                format!(
+                    "column `{}` has times without a zone, which `{table}` cannot take: it was made without them",
+                    field.name()
+                ),
+                Some("give them a zone in the SQL: `arrow_cast(..., 'Timestamp(Microsecond, Some(\"UTC\"))')`; or add the column by `mode: append`".to_owned()),
+            )),
+        }
+    }
+
     /// Sets one table property. `base` is the table's `metaData` as it is, for a commit that has none of its own.
     pub(super) fn set_property(
         &mut self,
@@ -214,6 +249,16 @@ impl Commit {
             .iter()
             .find_map(|line| line.get(kind))
             .and_then(Value::as_object)
+    }
+}
+
+/// Whether a type has times without a zone, at any depth.
+fn is_zoneless(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(_, zone) => zone.is_none(),
+        DataType::List(item) | DataType::Map(item, _) => is_zoneless(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| is_zoneless(field.data_type())),
+        _ => false,
     }
 }
 

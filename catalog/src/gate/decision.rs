@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::kernel::{Add, Version};
 use deltalake::logstore::LogStoreRef;
 use deltalake::table::state::DeltaTableState;
@@ -16,10 +15,10 @@ use tracing::{info, warn};
 use url::Url;
 use uuid::Uuid;
 
-use super::commit::{Commit, RULES_PROPERTY, TableMetadata};
-use super::{Candidate, Judge, JudgeError, RulesText, Ruling, WatchedRows, WriteWatch};
-use crate::snapshot::{Reader, StatisticsCell};
-use crate::{CatalogError, DataFile, Refusal, TableName, TableSnapshot, WriteContext, attach};
+use super::candidate::changes_schema;
+use super::commit::{Commit, RULES_PROPERTY};
+use super::{Candidate, Judge, JudgeError, Ruling, WriteWatch};
+use crate::{CatalogError, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
 /// What a writer may do beyond the ordinary.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,18 +34,18 @@ pub(crate) struct Trust {
 /// The gate in front of one table, for one writer.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    name: Option<TableName>,
-    location: Url,
+    pub(super) name: Option<TableName>,
+    pub(super) location: Url,
     judge: Option<Arc<dyn Judge>>,
-    context: WriteContext,
+    pub(super) context: WriteContext,
     trust: Trust,
-    clock: fn() -> DateTime<Utc>,
+    pub(super) clock: fn() -> DateTime<Utc>,
     /// Delta's id of the table as the writer opened it; none when there was no table.
     opened: OnceLock<String>,
     /// A table property that the commit sets.
     property: OnceLock<(&'static str, String)>,
     /// What is known of the rows that the commit adds.
-    watch: OnceLock<Arc<WriteWatch>>,
+    pub(super) watch: OnceLock<Arc<WriteWatch>>,
     base: tokio::sync::Mutex<Option<Base>>,
     record: Mutex<Record>,
 }
@@ -72,9 +71,9 @@ pub(super) struct Passed {
 
 /// The published version that a commit builds on.
 #[derive(Debug, Clone)]
-struct Base {
+pub(super) struct Base {
     state: DeltaTableState,
-    snapshot: Arc<TableSnapshot>,
+    pub(super) snapshot: Arc<TableSnapshot>,
 }
 
 impl Gate {
@@ -147,7 +146,7 @@ impl Gate {
         commit.number_batches(signed(version)?);
         let base = self.base(log_store, version).await?;
         let base_metadata = match &base {
-            Some(base) => Some(self.metadata_json(base)?),
+            Some(base) => Some(self.as_json(base.state.metadata())?),
             None => None,
         };
         if let Some(base) = &base {
@@ -160,6 +159,10 @@ impl Gate {
             commit.set_property(base_metadata.clone(), key, value)?;
         }
         let metadata = commit.metadata()?;
+        let protocol = base
+            .as_ref()
+            .map(|base| self.as_json(base.state.protocol()));
+        commit.expect_readable(&self.table(), protocol.transpose()?.as_ref())?;
 
         let attached = base
             .as_ref()
@@ -291,120 +294,6 @@ impl Gate {
         Ok(ruling)
     }
 
-    async fn candidate(
-        &self,
-        log_store: &LogStoreRef,
-        version: Version,
-        commit: &Commit,
-        base: Option<&Base>,
-        rules: RulesText,
-        attaching: bool,
-    ) -> Result<Candidate, CatalogError> {
-        let version = signed(version)?;
-        let metadata = commit.metadata()?;
-        let snapshot = Arc::new(self.candidate_snapshot(version, commit, base, metadata)?);
-        let watched = self.watched(commit, &rules, &snapshot);
-        Ok(Candidate {
-            name: self.name.clone(),
-            location: self.location.clone(),
-            version,
-            operation: commit.operation().to_owned(),
-            rules,
-            attaching,
-            waivers: attach::load_waivers(log_store, &self.table()).await?,
-            schema: snapshot.schema.clone(),
-            candidate: snapshot,
-            watched,
-            base: base.map(|b| b.snapshot.clone()),
-            added: self.context.added.clone(),
-            run: self.context.run.clone(),
-            commit_time: (self.clock)(),
-        })
-    }
-
-    /// What was watched of the candidate by these rules.
-    fn watched(
-        &self,
-        commit: &Commit,
-        rules: &RulesText,
-        candidate: &Arc<TableSnapshot>,
-    ) -> Option<WatchedRows> {
-        let watch = self.watch.get()?;
-        if !matches!(candidate.reader, Reader::Plain) {
-            return None;
-        }
-        let of_files = |files: Arc<[DataFile]>| TableSnapshot {
-            files,
-            statistics: StatisticsCell::default(),
-            ..TableSnapshot::clone(candidate)
-        };
-        let added: Arc<[DataFile]> = commit.adds.iter().map(DataFile::from_add).collect();
-        let paths: HashSet<&str> = added.iter().map(|file| file.path.as_str()).collect();
-        let others = candidate.files.iter();
-        let others: Arc<[DataFile]> = others
-            .filter(|file| !paths.contains(file.path.as_str()))
-            .cloned()
-            .collect();
-        let rows = of_files(Arc::clone(&added)).row_count()?;
-        Some(WatchedRows {
-            watcher: watch.watcher(&rules.sha256, rows)?,
-            rest: (!others.is_empty()).then(|| Arc::new(of_files(others))),
-        })
-    }
-
-    /// The version that the commit would make.
-    fn candidate_snapshot(
-        &self,
-        version: i64,
-        commit: &Commit,
-        base: Option<&Base>,
-        metadata: Option<TableMetadata>,
-    ) -> Result<TableSnapshot, CatalogError> {
-        if commit.adds.iter().any(|add| add.deletion_vector.is_some()) {
-            return Err(CatalogError::invalid(
-                format!("a commit to `{}` brings deletion vectors, which the gate cannot judge", self.table()),
-                Some("rewrite the table without deletion vectors, or restore a version that has none".to_owned()),
-            ));
-        }
-        let files = candidate_files(commit, base);
-        let kept_from_base = |metadata: Option<TableMetadata>, base: &Base| {
-            let mut snapshot = TableSnapshot {
-                version,
-                files: files.clone(),
-                statistics: StatisticsCell::default(),
-                ..TableSnapshot::clone(&base.snapshot)
-            };
-            if let Some(metadata) = metadata {
-                if !same_columns(&metadata.schema, &base.snapshot.schema) {
-                    // The files are read with other columns than before, which makes them another list.
-                    snapshot.files = files.iter().cloned().collect();
-                }
-                snapshot.schema = metadata.schema;
-                snapshot.partition_columns = metadata.partition_columns;
-                snapshot.properties = metadata.properties;
-            }
-            snapshot
-        };
-        match (base, metadata) {
-            (Some(base), metadata) => Ok(kept_from_base(metadata, base)),
-            (None, Some(metadata)) => Ok(TableSnapshot {
-                name: self.name.clone(),
-                location: self.location.clone(),
-                version,
-                table_id: metadata.table_id,
-                schema: metadata.schema,
-                partition_columns: metadata.partition_columns,
-                files,
-                properties: metadata.properties,
-                reader: Reader::Plain,
-                statistics: StatisticsCell::default(),
-            }),
-            (None, None) => Err(CatalogError::Bug(
-                "a first commit without metaData reached the gate".into(),
-            )),
-        }
-    }
-
     /// A commit is made for the table that its writer opened. One that another writer created at the same time, or put
     /// in its place, has other columns and other files.
     fn expect_same_table(&self, base: &Base) -> Result<(), CatalogError> {
@@ -423,8 +312,9 @@ impl Gate {
         })
     }
 
-    fn metadata_json(&self, base: &Base) -> Result<Value, CatalogError> {
-        serde_json::to_value(base.state.metadata()).map_err(|e| {
+    /// An action of the table's own log, as the log has it.
+    fn as_json(&self, action: &impl serde::Serialize) -> Result<Value, CatalogError> {
+        serde_json::to_value(action).map_err(|e| {
             CatalogError::failed(
                 format!("the metadata of `{}` has no JSON form", self.table()),
                 e,
@@ -492,52 +382,7 @@ impl Gate {
     }
 }
 
-/// The base's files without those the commit removes, with those it adds. A commit that does neither keeps the very list
-/// of the base, which tells readers that its files are the published ones.
-fn candidate_files(commit: &Commit, base: Option<&Base>) -> Arc<[DataFile]> {
-    if let Some(base) = base
-        && commit.adds.is_empty()
-        && commit.removes.is_empty()
-    {
-        return Arc::clone(&base.snapshot.files);
-    }
-    let added: Vec<DataFile> = commit.adds.iter().map(DataFile::from_add).collect();
-    let gone: HashSet<&str> = commit
-        .removes
-        .iter()
-        .map(|remove| remove.path.as_str())
-        .chain(added.iter().map(|file| file.path.as_str()))
-        .collect();
-    let kept: Vec<DataFile> = base
-        .iter()
-        .flat_map(|base| base.snapshot.files.iter())
-        .filter(|file| !gone.contains(file.path.as_str()))
-        .cloned()
-        .collect();
-    kept.into_iter().chain(added).collect()
-}
-
-fn changes_schema(base: Option<&Base>, metadata: Option<&TableMetadata>) -> bool {
-    match (base, metadata) {
-        (Some(base), Some(metadata)) => {
-            metadata.partition_columns != base.snapshot.partition_columns
-                || !same_columns(&metadata.schema, &base.snapshot.schema)
-        }
-        (None, Some(_)) => true,
-        (_, None) => false,
-    }
-}
-
-fn same_columns(left: &SchemaRef, right: &SchemaRef) -> bool {
-    left.fields().len() == right.fields().len()
-        && left.fields().iter().zip(right.fields()).all(|(l, r)| {
-            l.name() == r.name()
-                && l.is_nullable() == r.is_nullable()
-                && l.data_type() == r.data_type()
-        })
-}
-
-fn signed(version: Version) -> Result<i64, CatalogError> {
+pub(super) fn signed(version: Version) -> Result<i64, CatalogError> {
     i64::try_from(version)
         .map_err(|_| CatalogError::Bug(format!("version {version} is beyond Delta's range")))
 }

@@ -11,7 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 
-use crate::TableSnapshot;
+use super::RulesText;
+use super::commit::Commit;
+use super::decision::Gate;
+use crate::snapshot::{Reader, StatisticsCell};
+use crate::{DataFile, TableSnapshot};
 
 /// Looks at the rows of a write. The judge that gave it finds it again in the [`Candidate`](super::Candidate).
 pub trait Watcher: Any + Debug + Send + Sync {
@@ -105,6 +109,38 @@ impl WriteWatch {
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Gate {
+    /// What was watched of a commit's candidate by these rules.
+    pub(super) fn watched_rows(
+        &self,
+        commit: &Commit,
+        rules: &RulesText,
+        candidate: &Arc<TableSnapshot>,
+    ) -> Option<WatchedRows> {
+        let watch = self.watch.get()?;
+        if !matches!(candidate.reader, Reader::Plain) {
+            return None;
+        }
+        let of_files = |files: Arc<[DataFile]>| TableSnapshot {
+            files,
+            statistics: StatisticsCell::default(),
+            ..TableSnapshot::clone(candidate)
+        };
+        let added: Arc<[DataFile]> = commit.adds.iter().map(DataFile::from_add).collect();
+        let paths: HashSet<&str> = added.iter().map(|file| file.path.as_str()).collect();
+        let others = candidate.files.iter();
+        let others: Arc<[DataFile]> = others
+            .filter(|file| !paths.contains(file.path.as_str()))
+            .cloned()
+            .collect();
+        let rows = of_files(Arc::clone(&added)).row_count()?;
+        Some(WatchedRows {
+            watcher: watch.watcher(&rules.sha256, rows)?,
+            rest: (!others.is_empty()).then(|| Arc::new(of_files(others))),
+        })
     }
 }
 

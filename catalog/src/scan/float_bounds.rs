@@ -152,3 +152,67 @@ fn row_group_without(row_group: RowGroupMetaData) -> ParquetResult<RowGroupMetaD
     }
     builder.set_column_metadata(columns).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::Field;
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::metadata::{PageIndexPolicy, ParquetMetaDataReader};
+
+    use super::*;
+
+    #[test]
+    fn floats_are_seen_at_any_depth() {
+        let field = |data_type: DataType| Field::new("item", data_type, true);
+        for (leaf, expected) in [
+            (DataType::Float32, true),
+            (DataType::Float64, true),
+            (DataType::Int64, false),
+        ] {
+            let structure = DataType::Struct(vec![field(leaf.clone())].into());
+            let entries = field(structure.clone()).into();
+            for data_type in [
+                leaf,
+                DataType::List(field(structure.clone()).into()),
+                DataType::LargeList(field(structure.clone()).into()),
+                DataType::Map(entries, false),
+                structure,
+            ] {
+                let schema = Schema::new(vec![field(data_type.clone())]);
+                assert_eq!(has_floats(&schema), expected, "{data_type}");
+            }
+        }
+    }
+    /// Another reader may have left the page index in the cache that metadata comes from.
+    #[test]
+    fn bounds_of_floats_are_taken_away_from_pages_that_are_loaded_and_from_no_other_column() {
+        let columns: [(&str, ArrayRef); 3] = [
+            ("f", Arc::new(Float64Array::from(vec![1.0, f64::NAN]))),
+            ("g", Arc::new(Float32Array::from(vec![1.0, 2.0]))),
+            ("i", Arc::new(Int64Array::from(vec![1, 2]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let known = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Required)
+            .parse_and_finish(&Bytes::from(file))
+            .unwrap();
+        let left = without_float_bounds(Arc::new(known)).unwrap();
+        let pages = &left.column_index().unwrap()[0];
+        for (column, has_bounds) in [(0, false), (1, false), (2, true)] {
+            let chunk = left.row_group(0).column(column);
+            let statistics = chunk.statistics().unwrap();
+            assert_eq!(statistics.null_count_opt(), Some(0), "{column}");
+            assert_eq!(statistics.min_bytes_opt().is_some(), has_bounds, "{column}");
+            assert_eq!(statistics.max_bytes_opt().is_some(), has_bounds, "{column}");
+            let can_be_loaded = chunk.column_index_offset().is_some();
+            assert_eq!(can_be_loaded, has_bounds, "{column}");
+            let is_loaded = !matches!(pages[column], ColumnIndexMetaData::NONE);
+            assert_eq!(is_loaded, has_bounds, "{column}");
+        }
+    }
+}

@@ -267,3 +267,54 @@ async fn the_greatest_number_is_found_although_bounds_leave_nan_out() {
     let plan = crate::fixture::plan(scan, "SELECT f FROM t WHERE f = 6.0").await;
     assert_eq!(plan.matches(".parquet").count(), 1, "{plan}");
 }
+
+#[tokio::test]
+async fn nan_is_found_in_a_page_whose_bounds_leave_it_out() {
+    let fixture = Fixture::new().await;
+    // A page holds 20 000 rows at most.
+    let number = |row| {
+        if row == 30_000 {
+            f64::NAN
+        } else {
+            f64::from(row)
+        }
+    };
+    let column: ArrayRef = Arc::new(Float64Array::from_iter_values((0..50_000).map(number)));
+    fixture.append("s.t", &[], rows(vec![("f", column)])).await;
+    let scan = fixture.snapshot("s.t").await.scan().unwrap();
+    for filter in ["f > 1e9", "f = 'NaN'", "f > 49998.5 AND f <> 49999"] {
+        let sql = format!("SELECT count(*) AS n FROM t WHERE {filter}");
+        let text = crate::fixture::query(Arc::clone(&scan), &sql).await;
+        assert!(
+            text.lines().nth(3).unwrap().contains("| 1 "),
+            "{sql}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nan_is_found_inside_structs_and_lists() {
+    let fixture = Fixture::new().await;
+    let session = session();
+    let sql = "SELECT named_struct('f', column1) AS s, [column1] AS l, map(['k'], [column1]) AS m FROM (VALUES (1.0), (2.0), (arrow_cast('NaN', 'Float64')))";
+    let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
+    let location = fixture.location("s.t");
+    write(&location, &[], batches, SaveMode::Append).await;
+    let name = "s.t".parse().unwrap();
+    fixture.catalog.register(&name, &location).await.unwrap();
+    let scan = fixture.snapshot("s.t").await.scan().unwrap();
+    for filter in [
+        "s['f'] > 100",
+        "s['f'] = 'NaN'",
+        "l[1] > 100",
+        "l = ['NaN']",
+        "m['k'] > 100",
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM t WHERE {filter}");
+        let text = crate::fixture::query(Arc::clone(&scan), &sql).await;
+        assert!(
+            text.lines().nth(3).unwrap().contains("| 1 "),
+            "{sql}: {text}"
+        );
+    }
+}

@@ -4,7 +4,7 @@ use datafusion::arrow::array::{
     ArrayRef, Date32Array, Float64Array, Int32Array, Int64Array, StringArray,
 };
 
-use crate::fixture::{Fixture, plan, query, rows};
+use crate::fixture::{Fixture, commit_deletion_vector, plan, query, rows};
 
 fn ints(values: &[Option<i64>]) -> ArrayRef {
     Arc::new(Int64Array::from(values.to_vec()))
@@ -285,29 +285,6 @@ async fn insert_is_refused_by_name() {
         .await;
     let message = result.unwrap_err().to_string();
     assert!(message.contains("INSERT INTO `s.t`"), "{message}");
-}
-
-/// Commits a deletion vector to a table of one file, as another tool would. The vector holds rows 3, 4, 7, 11, 18
-/// and 29; it is one of the Delta kernel's own examples.
-fn commit_deletion_vector(folder: &std::path::Path) {
-    let log = folder.join("_delta_log");
-    let first = std::fs::read_to_string(log.join("00000000000000000000.json")).unwrap();
-    let mut add = first
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .find_map(|mut action| action.get_mut("add").map(serde_json::Value::take))
-        .unwrap();
-    let remove =
-        serde_json::json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
-    add["deletionVector"] = serde_json::json!({
-        "storageType": "i", "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L",
-        "sizeInBytes": 44, "cardinality": 6
-    });
-    let protocol = serde_json::json!({"minReaderVersion": 3, "minWriterVersion": 7,
-        "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]});
-    let actions = [("protocol", protocol), ("remove", remove), ("add", add)];
-    let lines = actions.map(|(name, action)| serde_json::json!({name: action}).to_string());
-    std::fs::write(log.join("00000000000000000001.json"), lines.join("\n")).unwrap();
 }
 
 #[tokio::test]

@@ -41,8 +41,8 @@ impl Catalog {
             return Ok(None);
         }
         let is_live =
-            match history::commits_between(table.entry(), version, table.version()).await? {
-                Some(later) => is_live(version, &later),
+            match history::commits_between(table.entry(), version - 1, table.version()).await? {
+                Some(since) => is_live(version, &since),
                 // The log was cleaned up. To write an old batch again would double its rows, unless a restore took it out.
                 None => known.restored.is_none_or(|restored| restored < version),
             };
@@ -83,12 +83,12 @@ async fn read(table: &DeltaTable, batch: &Batch) -> Result<Known, CatalogError> 
     })
 }
 
-/// Whether what came at a version is in the newest one, given all later commits, newest first.
-fn is_live(version: i64, later: &[CommitRecord]) -> bool {
+/// Whether what came at a version is in the newest one, given all commits since and that one, newest first.
+fn is_live(version: i64, since: &[CommitRecord]) -> bool {
     let mut live = vec![(version, true)];
-    for commit in later.iter().rev() {
+    for commit in since.iter().rev() {
         let before = live.last().is_none_or(|(_, is_live)| *is_live);
-        let now = match restored_to(commit, later) {
+        let now = match restored_to(commit, since) {
             Some(target) => live
                 .iter()
                 .rev()
@@ -102,7 +102,7 @@ fn is_live(version: i64, later: &[CommitRecord]) -> bool {
 }
 
 /// The version that a commit restored; none when it is no restore.
-fn restored_to(commit: &CommitRecord, later: &[CommitRecord]) -> Option<i64> {
+fn restored_to(commit: &CommitRecord, since: &[CommitRecord]) -> Option<i64> {
     if commit.operation != "RESTORE" {
         return None;
     }
@@ -118,8 +118,8 @@ fn restored_to(commit: &CommitRecord, later: &[CommitRecord]) -> Option<i64> {
     let until = |other: &&CommitRecord| {
         other.version < commit.version && other.timestamp.timestamp_millis() <= time
     };
-    // Before the first commit that is looked at, the batch was not there yet, or is older than all of them.
-    later
+    // Before the first commit that is looked at, the batch was not there yet.
+    since
         .iter()
         .find(until)
         .map_or(Some(-1), |other| Some(other.version))
@@ -131,4 +131,48 @@ fn writer_id(batch: &Batch) -> String {
 
 fn batch_id(batch: &Batch) -> String {
     format!("{BATCH_PREFIX}{}/{}", batch.writer, batch.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A commit that is made as many seconds after 1970 as its version says.
+    fn commit(version: i64, operation: &str, parameters: Value) -> CommitRecord {
+        CommitRecord {
+            version,
+            timestamp: DateTime::from_timestamp(version, 0).unwrap(),
+            operation: operation.to_owned(),
+            parameters,
+            lakegate: None,
+        }
+    }
+
+    #[test]
+    fn batch_is_live_when_the_version_that_was_restored_has_it() {
+        // The batch came with version 4.
+        for (restored, expected) in [
+            (json!({"version": 3}), false),
+            (json!({"version": 5}), true),
+            (json!({"version": "5"}), true),
+            (json!({"datetime": 3_500}), false),
+            (json!({"datetime": 4_500}), true),
+            (json!({"datetime": 5_500}), true),
+            (json!({"datetime": "5500"}), true),
+        ] {
+            let since = [
+                commit(7, "RESTORE", restored.clone()),
+                commit(6, "WRITE", Value::Null),
+                commit(5, "WRITE", Value::Null),
+                commit(4, "WRITE", Value::Null),
+            ];
+            assert_eq!(is_live(4, &since), expected, "{restored}");
+            let mut brought_back = vec![commit(8, "RESTORE", json!({"version": 6}))];
+            brought_back.extend(since);
+            assert!(is_live(4, &brought_back), "{restored}");
+        }
+    }
 }

@@ -357,3 +357,75 @@ fn quoted(names: &[String]) -> String {
 fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::datatypes::Fields;
+
+    use super::*;
+
+    fn structure(name: &str, data_type: DataType) -> DataType {
+        DataType::Struct(vec![Field::new(name, data_type, true)].into())
+    }
+
+    fn list(data_type: DataType) -> DataType {
+        DataType::List(Arc::new(Field::new("item", data_type, true)))
+    }
+
+    #[test]
+    fn types_fit_that_hold_every_value() {
+        use DataType::{
+            Binary, Date32, Decimal128, Decimal256, Dictionary, Float32, Float64, Int16, Int32,
+            Int64, Timestamp, UInt32, Utf8,
+        };
+        use TimeUnit::{Microsecond, Nanosecond};
+        let utc = || Some(Arc::from("UTC"));
+        for (from, to, expected) in [
+            (Int32, Int64, true),
+            (Int64, Int32, false),
+            (UInt32, Int64, true),
+            (UInt32, Int32, false),
+            (Int32, Float64, true),
+            (Int64, Float64, false),
+            (Int16, Float32, true),
+            (Int32, Float32, false),
+            (Float32, Float64, true),
+            (Float64, Float32, false),
+            (Utf8, Binary, false),
+            (Timestamp(Microsecond, None), Date32, false),
+            (Decimal128(10, 2), Decimal128(12, 4), true),
+            (Decimal128(10, 2), Decimal128(20, 1), false),
+            (Decimal128(10, 2), Decimal128(10, 3), false),
+            (Decimal256(10, 2), Decimal128(9, 2), false),
+            (
+                Timestamp(Nanosecond, None),
+                Timestamp(Microsecond, None),
+                true,
+            ),
+            (
+                Timestamp(Microsecond, None),
+                Timestamp(Microsecond, utc()),
+                false,
+            ),
+            (
+                Timestamp(Microsecond, utc()),
+                Timestamp(Microsecond, None),
+                false,
+            ),
+            (Dictionary(Box::new(Int32), Box::new(Int64)), Int64, true),
+            (Dictionary(Box::new(Int32), Box::new(Int64)), Int32, false),
+            (list(Int32), list(Int64), true),
+            (list(Int64), list(Int32), false),
+            (structure("a", Int32), structure("a", Int64), true),
+            (structure("a", Int64), structure("a", Int32), false),
+            (structure("a", Int64), structure("b", Int64), false),
+            (
+                structure("a", Int64),
+                DataType::Struct(Fields::empty()),
+                false,
+            ),
+        ] {
+            assert_eq!(fits(&from, &to), expected, "{from} in {to}");
+        }
+    }
+}

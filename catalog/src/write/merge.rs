@@ -297,3 +297,6 @@ fn target_column(name: &str) -> Column {
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,7 +124,7 @@ impl Catalog {
             WriteMode::Merge(_) if !table.exists => {
                 // Nothing is there to match: the rows that the merge would insert make the first version.
                 let source = super::merge::inserts(session, &source, write)?;
-                let source = self.watched(&table, write, source).await?;
+                let source = self.watch_rows(&table, write, source).await?;
                 self.rewrite(
                     session,
                     &table,
@@ -152,7 +152,7 @@ impl Catalog {
                 super::merge::merge(session, &table.table, write, spec, source, properties).await
             }
             WriteMode::Append => {
-                let source = self.watched(&table, write, source).await?;
+                let source = self.watch_rows(&table, write, source).await?;
                 self.rewrite(
                     session,
                     &table,
@@ -165,7 +165,7 @@ impl Catalog {
                 .await
             }
             WriteMode::Overwrite => {
-                let source = self.watched(&table, write, source).await?;
+                let source = self.watch_rows(&table, write, source).await?;
                 self.rewrite(
                     session,
                     &table,

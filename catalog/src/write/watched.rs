@@ -18,7 +18,7 @@ use crate::{Catalog, CatalogError, RulesText, attach};
 impl Catalog {
     /// The plan of rows that become all the rows of the files which the write adds, watched for the rules that will
     /// judge it.
-    pub(super) async fn watched(
+    pub(super) async fn watch_rows(
         &self,
         table: &GatedTable,
         write: &Write,
@@ -29,7 +29,7 @@ impl Catalog {
         };
         let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
         let mut watchers = Vec::new();
-        for rules in judging(table, write).await? {
+        for rules in load_rules(table, write).await? {
             if let Some(watcher) = judge.watcher(&write.table, &rules, &schema).await {
                 watchers.push((rules.sha256, watcher));
             }
@@ -48,8 +48,8 @@ impl Catalog {
     }
 }
 
-/// The rules that the write brings, and those attached to the table.
-async fn judging(table: &GatedTable, write: &Write) -> Result<Vec<RulesText>, CatalogError> {
+/// The rules by which the write will be judged: those that it brings, and those attached to the table.
+async fn load_rules(table: &GatedTable, write: &Write) -> Result<Vec<RulesText>, CatalogError> {
     let mut judging: Vec<RulesText> = write.context.attach.iter().cloned().collect();
     if table.exists
         && let Some(attached) = table.columns()?.rules_sha256()

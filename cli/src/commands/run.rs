@@ -122,7 +122,8 @@ impl Run {
         print_run(&context.output, &run)?;
         print_failures(&context.output, &run);
         let reports: Vec<Report> = run.stages.iter().filter_map(|s| s.report.clone()).collect();
-        self.reports.write(context, &reports, &unjudged(&run))?;
+        self.reports
+            .write(context, &reports, &list_unjudged(&run))?;
         let code = run.exit_code();
         Ok(if code == DONE {
             let verdicts = run.stages.iter().filter_map(StageReport::checks_verdict);
@@ -134,19 +135,21 @@ impl Run {
 }
 
 /// The stages that ended badly without a verdict that says so.
-fn unjudged(run: &RunReport) -> Vec<Unjudged> {
+fn list_unjudged(run: &RunReport) -> Vec<Unjudged> {
+    // Without a failure, nothing needed the stages that did not begin.
+    let has_failed = run.exit_code() != DONE;
     let unjudged = run.stages.iter().filter_map(|stage| {
         let is_judged = stage.checks_verdict().is_some_and(|v| v >= Verdict::Fail);
         let is_failed = match stage.outcome {
             Outcome::Failed => true,
             Outcome::Refused if !is_judged => true,
-            Outcome::Skipped => false,
-            Outcome::Refused | Outcome::Done | Outcome::AlreadyDone => return None,
+            Outcome::Skipped if has_failed => false,
+            _ => return None,
         };
         let error = stage.error.as_deref().unwrap_or("did not begin");
         Some(Unjudged {
-            run: run.pipeline.clone(),
-            step: stage.name.clone(),
+            pipeline: run.pipeline.clone(),
+            stage: stage.name.clone(),
             reason: match &stage.hint {
                 Some(hint) => format!("{error}\nhint: {hint}"),
                 None => error.to_owned(),

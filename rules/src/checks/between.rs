@@ -110,14 +110,10 @@ impl Rule for IsBetween {
         if data_type.is_null() {
             return Ok(Work::Scan(Measure::nothing_false()));
         }
-        let now = planner.now()?;
-        let test = RangeTest::new(
-            &self.column,
-            &data_type,
-            self.min.as_ref(),
-            self.max.as_ref(),
-            now,
-        )?;
+        let known =
+            |limit: &Option<Limit>| limit.as_ref().map(|l| l.at_commit(planner)).transpose();
+        let (min, max) = (known(&self.min)?, known(&self.max)?);
+        let test = RangeTest::new(&self.column, &data_type, min.as_ref(), max.as_ref())?;
         Ok(Work::Scan(Measure::False(row_test::call(test, column))))
     }
 

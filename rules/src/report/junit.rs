@@ -8,23 +8,23 @@ use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, Tes
 use super::text::row_key;
 use super::{CheckResult, Report, Verdict};
 
-/// A step of a run that did no more than this; its checks, if it has any, were not judged.
+/// A stage that ended before its checks, if it has any, were judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unjudged {
-    /// What ran, for example a pipeline.
-    pub run: String,
-    /// The step.
-    pub step: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The stage.
+    pub stage: String,
     /// Why nothing was judged.
     pub reason: String,
     /// Whether it failed itself, or did not begin because of others.
     pub is_failed: bool,
 }
 
-/// Reports as JUnit XML: a suite each report, a test case each check, and a suite of the steps that were not judged.
+/// Reports as JUnit XML: a suite each report, a test case each check, and a suite of the stages that were not judged.
 ///
 /// `fail` is a failure, `error` an error, `waived` and `no_worse` a skipped case with its reason; `warn` is a
-/// success whose output says what was found. A step that failed is an error, one that did not begin a skipped case.
+/// success whose output says what was found. A stage that failed is an error, one that did not begin a skipped case.
 ///
 /// # Errors
 /// The XML could not be written.
@@ -46,25 +46,25 @@ pub fn to_junit(reports: &[Report], unjudged: &[Unjudged]) -> io::Result<String>
         suite.add_test_cases(report.checks.iter().map(|check| case(report, check)));
         junit.add_test_suite(suite);
     }
-    for steps in unjudged.chunk_by(|one, next| one.run == next.run) {
-        let mut suite = TestSuite::new(&steps[0].run);
-        suite.add_test_cases(steps.iter().map(unjudged_case));
+    for stages in unjudged.chunk_by(|one, next| one.pipeline == next.pipeline) {
+        let mut suite = TestSuite::new(&stages[0].pipeline);
+        suite.add_test_cases(stages.iter().map(unjudged_case));
         junit.add_test_suite(suite);
     }
     junit.to_string().map_err(io::Error::other)
 }
 
-fn unjudged_case(step: &Unjudged) -> TestCase {
-    let mut status = match step.is_failed {
+fn unjudged_case(stage: &Unjudged) -> TestCase {
+    let mut status = match stage.is_failed {
         true => TestCaseStatus::non_success(NonSuccessKind::Error),
         false => TestCaseStatus::skipped(),
     };
-    status.set_message(step.reason.lines().next().unwrap_or_default());
-    if step.is_failed {
-        status.set_description(&step.reason);
+    status.set_message(stage.reason.lines().next().unwrap_or_default());
+    if stage.is_failed {
+        status.set_description(&stage.reason);
     }
-    let mut case = TestCase::new(&step.step, status);
-    case.set_classname(&step.run);
+    let mut case = TestCase::new(&stage.stage, status);
+    case.set_classname(&stage.pipeline);
     case
 }
 

@@ -109,6 +109,12 @@ fn waiver_lets_its_own_check_fail_until_it_expires() {
     assert_eq!(apply(&[], Verdict::Fail).0, Verdict::Fail);
 }
 
+fn measured(id: &str, metric: f64, distance: f64) -> CheckResult {
+    let mut result = far(id, distance);
+    result.metric = Some(metric);
+    result
+}
+
 #[test]
 fn no_worse_means_no_blocking_check_got_worse() {
     let fail = Verdict::Fail;
@@ -128,6 +134,18 @@ fn no_worse_means_no_blocking_check_got_worse() {
         ("more bad rows", bad("c", fail, 6), bad("c", fail, 5), false),
         ("nearer metric", far("c", 0.1), far("c", 0.2), true),
         ("further metric", far("c", 0.3), far("c", 0.2), false),
+        (
+            "metric further by rounding",
+            measured("c", 512.25, 0.200_000_000_000_03),
+            measured("c", 512.25, 0.2),
+            true,
+        ),
+        (
+            "metric further by one",
+            measured("c", 1e9 + 1.0, 3.0),
+            measured("c", 1e9, 2.0),
+            false,
+        ),
         (
             "metric that is no number",
             far("c", f64::NAN),
@@ -186,6 +204,18 @@ fn no_worse_means_no_blocking_check_got_worse() {
             "error before too",
             check("c", Verdict::Error),
             check("c", Verdict::Error),
+            false,
+        ),
+        (
+            "could be evaluated in part before",
+            bad("c", fail, 5),
+            bad("c", Verdict::Error, 6),
+            false,
+        ),
+        (
+            "can be evaluated in part",
+            bad("c", Verdict::Error, 4),
+            bad("c", fail, 5),
             false,
         ),
         (

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::SessionContext;
@@ -83,7 +83,7 @@ proptest! {
     }
 }
 
-const SCAN_ONLY: &str = "columns: {n: [not_null, {max: {at_most: 3}}]}\n";
+const SCAN_ONLY: &str = "columns: {n: [not_null, {max: {at_most: 3}}, {between: [1, 3]}]}\n";
 
 /// Twice the rows 1 and 2, and a candidate that seems to have none: what is found is what was collected.
 async fn collected_over_nothing(schema: &SchemaRef, candidate: Arc<dyn TableProvider>) -> Subject {
@@ -111,6 +111,7 @@ async fn collected_rows_are_not_read_again() {
     assert_eq!(report.checks[0].rows, Some(4), "{:?}", report.checks[0]);
     assert_eq!(report.checks[1].observed, "2");
     assert_eq!(report.checks[1].verdict, Verdict::Pass);
+    assert_eq!(report.checks[2].rows, Some(4), "{:?}", report.checks[2]);
 }
 
 #[tokio::test]
@@ -143,4 +144,31 @@ async fn time_of_the_commit_is_not_collected() {
     let schema = batch(&[]).schema();
     let collector = Collector::new(&parse(checks), &session, &schema).await;
     assert!(collector.unwrap().is_none());
+    let checks = "columns: {n: [{between: {max: \":commit_time\"}}]}\n";
+    let collector = Collector::new(&parse(checks), &session, &moments()).await;
+    assert!(collector.unwrap().is_none());
+}
+
+fn moments() -> SchemaRef {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Arc::new(Schema::new(vec![Field::new("n", micros, true)]))
+}
+
+#[tokio::test]
+async fn values_under_a_null_struct_are_not_collected() {
+    let session = session();
+    let field = Field::new("city", DataType::Utf8, true);
+    let structs = DataType::Struct(vec![field].into());
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Field::new("n", DataType::Int64, true),
+        Field::new("address", structs, true),
+    ]));
+    for of_address in [
+        "table_checks: [{row_count: {at_most: 0, where: \"address['city'] IS NULL\"}}]\n",
+        "columns: {n: [{min: {at_least: 0, where: \"address['city'] = 'Bern'\"}}]}\n",
+        "columns: {address: [not_null]}\n",
+    ] {
+        let collector = Collector::new(&parse(of_address), &session, &schema).await;
+        assert!(collector.unwrap().is_none(), "{of_address}");
+    }
 }
