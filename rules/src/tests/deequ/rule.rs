@@ -64,7 +64,7 @@ fn metric(case: &Case) -> Option<Asked> {
                 "@EMAIL" => json!({"format": "email"}),
                 "@URL" => json!({"format": "url"}),
                 "@CREDITCARD" | "@SOCIAL_SECURITY_NUMBER_US" => return None,
-                regex => json!({"regex": regex}),
+                regex => json!({"pattern": regex}),
             };
             Some(good_rows(below(case, column(), "matches", pattern)))
         }
@@ -196,7 +196,7 @@ fn rows(case: &Case) -> Option<Asked> {
             of_table(case, "satisfies", marked(condition))
         }
         "PatternMatch" => {
-            let regex = json!({"regex": case.text("pattern")});
+            let regex = json!({"pattern": case.text("pattern")});
             below(case, column, "matches", marked(regex))
         }
         "Uniqueness" | "areUnique" => {
