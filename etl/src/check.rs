@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use lakegate_catalog::{At, CatalogError, TableName};
+use lakegate_catalog::{At, CatalogError, JudgeError, TableName};
 use lakegate_rules::{Report, Suite, Waiver};
 
 use crate::extract::{self, OpenExtract};
-use crate::judge::{Judged, previous_of};
+use crate::judge::{Judged, baseline_of, previous_of};
 use crate::{EtlError, Lakegate, records};
 
 /// Judges a data file by a rule file. Its ending says what it is: `.csv`, `.tsv`, `.json`, `.jsonl` or `.ndjson`, also
@@ -41,6 +41,7 @@ pub async fn check_file(
         added: Some(Arc::clone(&rows)),
         rows,
         previous: None,
+        baseline: None,
         now: lakegate.now(),
     };
     let mut report = lakegate.judge().report(suite, judged, Vec::new()).await;
@@ -66,15 +67,21 @@ pub async fn check_table(
         None => attached(lakegate, name).await?,
     };
     let before = snapshot.version - 1;
-    let previous = match before {
+    let before = match before {
         0.. => match catalog.snapshot(name, At::Version(before)).await {
-            Ok(before) => previous_of(&lakegate.engine, &suite, &before).await?,
+            Ok(before) => Some(before),
             // The table's log was cleaned up.
             Err(CatalogError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         },
         _ => None,
     };
+    let previous = match &before {
+        Some(before) => previous_of(&lakegate.engine, &suite, before).await?,
+        None => None,
+    };
+    let unread = |error: JudgeError| EtlError::failed("the version before cannot be read", error);
+    let baseline = baseline_of(&suite, before.as_ref()).map_err(unread)?;
     let now = lakegate.now();
     let judged = Judged {
         name: name.clone(),
@@ -82,6 +89,7 @@ pub async fn check_table(
         collected: None,
         added: None,
         previous,
+        baseline,
         now,
     };
     let mut report = lakegate.judge().report(&suite, judged, Vec::new()).await;

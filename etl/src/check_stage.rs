@@ -33,6 +33,7 @@ impl Runner {
             collected: None,
             added: Some(view.provider),
             previous: None,
+            baseline: None,
             now: self.lakegate.now(),
         };
         let report = self

@@ -48,6 +48,7 @@ pub(crate) struct Judged {
     pub(crate) collected: Option<Collected>,
     pub(crate) added: Option<Arc<dyn TableProvider>>,
     pub(crate) previous: Option<Previous>,
+    pub(crate) baseline: Option<Arc<dyn TableProvider>>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -72,6 +73,7 @@ impl RulesJudge {
             collected: judged.collected,
             added: judged.added,
             previous: judged.previous,
+            baseline: judged.baseline,
             now: judged.now,
             sample_rows: self.sample_rows,
         };
@@ -97,6 +99,7 @@ impl RulesJudge {
             collected: take_collected(candidate.watched.as_ref())?,
             added: candidate.added.clone(),
             previous,
+            baseline: baseline_of(&suite, candidate.base.as_ref())?,
             now: candidate.commit_time,
         };
         let others = under_name_in_rules(&suite, &judged)?;
@@ -113,6 +116,7 @@ impl RulesJudge {
                 collected: None,
                 added: None,
                 previous: None,
+                baseline: None,
                 now: candidate.commit_time,
             };
             let others = under_name_in_rules(&suite, &judged)?;
@@ -229,6 +233,15 @@ pub(crate) async fn previous_of(
         version: base.version,
         row_count,
     }))
+}
+
+/// The rows of a published version, when a check compares with them.
+pub(crate) fn baseline_of(
+    suite: &Suite,
+    base: Option<&Arc<TableSnapshot>>,
+) -> Result<Option<Arc<dyn TableProvider>>, JudgeError> {
+    let base = base.filter(|_| suite.needs_baseline());
+    base.map(scan).transpose()
 }
 
 /// Tables by the names that mean them while rows are judged.

@@ -74,6 +74,7 @@ impl Runner {
             collected: None,
             added: Some(Arc::clone(&source)),
             previous: None,
+            baseline: None,
             now,
         };
         let report = {

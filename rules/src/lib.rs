@@ -6,16 +6,21 @@ mod assertion;
 mod checks;
 mod collect;
 mod describe;
+mod distance;
 mod error;
 mod finding;
 mod fragment;
+mod frequencies;
 mod grouping;
 mod json_schema;
 mod literal;
 mod metric;
 mod pattern;
 mod plan;
+mod profile;
+mod quantile;
 mod range_test;
+mod ranks;
 mod report;
 mod row_test;
 mod rows;
@@ -38,6 +43,10 @@ pub use collect::{Collected, Collecting, Collector};
 pub use describe::{explain, reference_markdown};
 pub use error::RulesError;
 pub use json_schema::json_schema;
+pub use profile::{
+    ColumnProfile, HistogramBin, Lengths, LooksLike, Numbers, Profile, ProfileOptions,
+    QuantileValue, TopValue, profile,
+};
 pub use report::{
     CheckResult, Report, Scope, Severity, Unjudged, Verdict, printable, share_of_rows, thousands,
     to_junit,

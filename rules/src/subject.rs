@@ -23,6 +23,8 @@ pub struct Subject {
     pub added: Option<Arc<dyn TableProvider>>,
     /// The last published version.
     pub previous: Option<Previous>,
+    /// Its rows, for checks that compare with them ([`Suite::needs_baseline`](crate::Suite::needs_baseline)).
+    pub baseline: Option<Arc<dyn TableProvider>>,
     /// The commit time; `:commit_time` in SQL.
     pub now: DateTime<Utc>,
     /// How many failing rows a check names by their keys, at most.

@@ -81,6 +81,7 @@ pub(crate) fn subject(session: &SessionContext, candidate: Arc<dyn TableProvider
         collected: None,
         added: None,
         previous: None,
+        baseline: None,
         now: now(),
         sample_rows: 5,
     }
