@@ -125,7 +125,10 @@ async fn waivers(lakegate: &Lakegate, name: &TableName) -> Result<Vec<Waiver>, E
 }
 
 /// The rows of a data file.
-async fn open(lakegate: &Lakegate, path: &Path) -> Result<Arc<dyn TableProvider>, EtlError> {
+pub(crate) async fn open(
+    lakegate: &Lakegate,
+    path: &Path,
+) -> Result<Arc<dyn TableProvider>, EtlError> {
     let shown = path.display().to_string();
     if path.is_dir() {
         return Err(EtlError::request(

@@ -2,6 +2,9 @@
 //!
 //! A second pass is over those columns of text alone that hold nothing but numbers.
 
+mod html;
+mod text;
+
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};

@@ -15,9 +15,6 @@ use crate::plan::Trouble;
 /// The logarithm of the number of registers: 4,096 of a byte each.
 const LG_REGISTERS: u8 = 12;
 
-/// The relative standard error of an estimate: 1.04 over the root of the number of registers.
-#[cfg(test)]
-pub(crate) const RELATIVE_ERROR: f64 = 0.01625;
 
 /// A sketch of the set of values.
 pub(super) struct Distinct {

@@ -7,8 +7,10 @@ mod exact;
 mod faults;
 mod files;
 mod json_schema;
+mod profiles;
 mod properties;
 mod quarantine;
+mod sketches;
 
 use std::sync::Arc;
 

@@ -77,21 +77,11 @@ pub(super) async fn types(case: &Case, rows: Arc<dyn TableProvider>) -> Answer {
 }
 
 /// The counts of a profile by Deequ's names.
-fn type_counts(column: &ColumnProfile) -> impl Fn(&str) -> Result<u64, String> {
-    let rows = |share: Option<f64>| share.unwrap_or_default();
+fn type_counts(column: &ColumnProfile, rows: u64) -> impl Fn(&str) -> Result<u64, String> {
     let nulls = column.nulls;
-    let values = match rows(column.completeness) {
-        0.0 => 0,
-        present => ((nulls as f64) * present / (1.0 - present)).round() as u64,
-    };
     let looks = column.looks_like.clone();
     let data_type = column.data_type.clone();
-    let total = column
-        .top
-        .iter()
-        .map(|top| top.rows)
-        .sum::<u64>()
-        .max(values);
+    let total = rows - nulls;
     move |name| {
         let of_type = match data_type.as_str() {
             "tinyint" | "smallint" | "int" | "bigint" => "Integral",
