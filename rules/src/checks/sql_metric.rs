@@ -8,7 +8,7 @@
 //! table_checks:
 //!   - sql_metric:
 //!       name: customers
-//!       query: SELECT count(DISTINCT email) FROM silver.customers
+//!       query: SELECT count(DISTINCT country) FROM silver.customers
 //!       at_least: 1
 //! ```
 //!

@@ -15,7 +15,6 @@ use crate::plan::Trouble;
 /// The logarithm of the number of registers: 4,096 of a byte each.
 const LG_REGISTERS: u8 = 12;
 
-
 /// A sketch of the set of values.
 pub(super) struct Distinct {
     sketch: HllSketch,

@@ -555,7 +555,7 @@ async fn moments_of_higher_order_are_those_of_the_population() {
     let values = "(1), (2), (3), (4), (10)";
     check(values, "variance: {at_most: 10}", Pass, "10").await;
     check(values, "range: {equals: 9}", Pass, "9").await;
-    check("(0.1), (0.3)", "range: {at_least: 0.2}", Pass, "0.2").await;
+    check("(0.25), (0.75)", "range: {at_least: 0.5}", Pass, "0.5").await;
     check("(7)", "skewness: {equals: 0}", Pass, "0").await;
     check(
         "(1), (2), (3)",
@@ -616,7 +616,7 @@ async fn groups_of_equal_values_give_shares() {
         "('a'), ('b')",
         "entropy: {between: [0.69, 0.7]}",
         Pass,
-        "0.6931471805599453",
+        "0.693147",
     )
     .await;
     check(
@@ -674,7 +674,7 @@ async fn a_quantile_is_a_value_or_lies_between_two() {
         decimals,
         "quantile: {at: 1, method: exact, equals: 0.2}",
         Pass,
-        "0.20",
+        "0.2",
     )
     .await;
     for method in ["exact", "approximate"] {
@@ -829,7 +829,7 @@ async fn a_distribution_is_compared_with_the_published_version() {
     for check in super::judge_subject(&subject, yaml).await {
         assert_eq!(
             (check.verdict, check.observed.as_str()),
-            (Pass, "0.3333333333333333"),
+            (Pass, "0.333333"),
             "{check:?}"
         );
     }
