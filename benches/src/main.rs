@@ -9,6 +9,7 @@
     reason = "a benchmark's output is what it prints"
 )]
 
+mod check;
 mod data;
 mod lookup;
 mod process;
@@ -36,6 +37,9 @@ struct Arguments {
     /// Folder for data, kept between runs.
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
+    /// Only reads the columns of lineitem in this folder.
+    #[arg(long, hide = true)]
+    decode: Option<PathBuf>,
     /// The `lakegate` binary.
     #[arg(long, default_value = "target/release/lakegate")]
     lakegate: PathBuf,
@@ -44,6 +48,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(folder) = &arguments.decode {
+        return check::decode(folder).await;
+    }
     std::fs::create_dir_all(&arguments.data)?;
     let lakegate = std::fs::canonicalize(&arguments.lakegate).map_err(|error| {
         format!(
@@ -55,6 +62,8 @@ async fn main() -> Result<()> {
     println!("| What | Measured | Against | Ratio | Wanted |");
     println!("|---|---|---|---|---|");
     publish::overhead(&lakegate, &data, arguments.scale, arguments.repeat)?;
+    check::full(&lakegate, &data, arguments.scale, arguments.repeat)?;
+    check::incremental(&lakegate, &data, arguments.scale, arguments.repeat)?;
     lookup::point_lookup(&lakegate, &data, arguments.scale).await?;
     if arguments.memory_scale > 0.0 {
         publish::memory(&lakegate, &data, arguments.memory_scale)?;

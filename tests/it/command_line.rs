@@ -398,6 +398,66 @@ fn plain_files_are_judged_without_a_project() {
 }
 
 #[test]
+fn files_and_tables_are_profiled() {
+    let folder = Project::empty();
+    folder.write(
+        "orders.csv",
+        "id,amount,status\n1,1.5,new\n2,2.5,new\n3,,paid\n",
+    );
+    let text = folder
+        .run(&["profile", "orders.csv", "--html", "orders.html"])
+        .expect_code(0)
+        .stdout;
+    assert!(
+        text.starts_with("orders.csv: 3 rows, 3 columns\n"),
+        "{text}"
+    );
+    assert!(text.contains("2 (66.67%), 1 null, 2 distinct"), "{text}");
+    let page = std::fs::read_to_string(folder.path().join("orders.html")).unwrap();
+    assert!(
+        page.contains("<h1>orders.csv</h1>") && page.contains("<svg"),
+        "{page}"
+    );
+
+    let arguments = [
+        "profile",
+        "orders.csv",
+        "--columns",
+        "status",
+        "--where",
+        "id < 3",
+    ];
+    let json = folder
+        .run(&[&arguments[..], &["--format", "json"]].concat())
+        .expect_code(0);
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["profile"]["rows"], 2);
+    assert_eq!(json["profile"]["columns"].as_array().unwrap().len(), 1);
+    assert_eq!(json["profile"]["columns"][0]["top"][0]["value"], "new");
+
+    for (arguments, message) in [
+        (&["--columns", "amuont"][..], "did you mean `amount`"),
+        (&["--where", "amuont > 1"], "amuont"),
+        (&["--top", "0"], "from 1 to 1000"),
+        (&["--html", "no/such/folder.html"], "cannot be written"),
+    ] {
+        let wrong = folder
+            .run(&[&["profile", "orders.csv"], arguments].concat())
+            .expect_code(2);
+        assert!(wrong.stderr.contains(message), "{}", wrong.stderr);
+    }
+
+    let project = orders();
+    let table = project.run(&["profile", "silver.orders"]).expect_code(0);
+    assert!(
+        table.stdout.starts_with("silver.orders, version 0: "),
+        "{}",
+        table.stdout
+    );
+    project.run(&["profile", "silver.none"]).expect_code(2);
+}
+
+#[test]
 fn catalog_shows_and_maintains_tables() {
     let project = orders();
     project.deliver("1").expect_code(0);
