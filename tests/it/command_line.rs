@@ -448,6 +448,7 @@ fn files_and_tables_are_profiled() {
     }
 
     let project = orders();
+    project.run(&["run", "orders"]).expect_code(0);
     let table = project.run(&["profile", "silver.orders"]).expect_code(0);
     assert!(
         table.stdout.starts_with("silver.orders, version 0: "),
