@@ -204,7 +204,7 @@ pub(crate) fn incremental(lakegate: &Path, data: &Path, scale: f64, repeat: usiz
         let table = Table::new(data, "incremental")?;
         let publish = |condition: &str| {
             let rows = format!(
-                "  - name: files\n    extract: {{ path: \"{}/*.parquet\", format: parquet }}\n  - name: rows\n    sql: \"SELECT *, date_trunc('month', l_shipdate)::date AS month FROM files WHERE {condition}\"\n",
+                "  - name: files\n    extract: {{ path: \"{}/*.parquet\", format: parquet }}\n  - name: rows\n    sql: {{ query: \"SELECT *, date_trunc('month', l_shipdate)::date AS month FROM files WHERE {condition}\" }}\n",
                 tpch.join("lineitem").display()
             );
             table.publish(lakegate, "lineitem", &rows, ", partition_by: [month]")
