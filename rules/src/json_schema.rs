@@ -279,12 +279,16 @@ fn value_schema(unit: Unit) -> Value {
 fn form_schema(form: Form) -> Value {
     match form {
         Form::Text => text(),
+        Form::Flag => json!({ "type": "boolean" }),
         Form::Count => json!({ "type": "integer", "minimum": 0 }),
         Form::Limit => json!({
             "anyOf": [
                 { "type": "number" },
                 { "type": "string", "pattern": format!("^({NUMBER}|:commit_time|[-+]?[0-9]+-[0-9]+-[0-9]+.*)$") }
             ]
+        }),
+        Form::Texts => json!({
+            "anyOf": [text(), { "type": "array", "items": text(), "minItems": 1 }]
         }),
         Form::Scalars => json!({ "type": "array", "items": scalar(), "minItems": 1 }),
         Form::Columns => one_or_more(),

@@ -52,10 +52,14 @@ impl Setting {
 pub(crate) enum Form {
     /// Text.
     Text,
+    /// `true` or `false`.
+    Flag,
     /// A whole number that is not negative.
     Count,
     /// A number, a date, a timestamp or `:commit_time`.
     Limit,
+    /// A text, or a list of texts.
+    Texts,
     /// A list of numbers, booleans and texts.
     Scalars,
     /// A list of column names.
@@ -241,6 +245,29 @@ impl<'a> Settings<'a> {
             return None;
         }
         Some(text)
+    }
+
+    /// A text or a list of texts, none of them empty.
+    pub(crate) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let node = self.node_of(key)?;
+        let texts = node.one_or_more_strings(&format!("`{key}`"), self.problems)?;
+        if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
+            let what = if texts.is_empty() { "is" } else { "has a text that is" };
+            self.problem(Some(key), format!("`{key}` {what} empty"), None);
+            return None;
+        }
+        Some(texts)
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn count(&mut self, key: &str) -> Option<usize> {
+        let count = self.node_of(key)?.count(&format!("`{key}`"), self.problems)?;
+        Some(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
+        self.node_of(key)?.bool(&format!("`{key}`"), self.problems)
     }
 
     /// A list of scalars, not empty.

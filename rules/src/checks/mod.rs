@@ -8,12 +8,14 @@ mod column_count;
 mod compare;
 mod completeness;
 mod correlation;
+mod date_format;
 mod distinct;
 mod distinctness;
 mod duplicate_rows;
 mod entropy;
 mod exists_in;
 mod freshness;
+mod implies;
 mod kurtosis;
 mod length;
 mod matches;
@@ -24,6 +26,7 @@ mod mean_length;
 mod min;
 mod min_length;
 mod not_null;
+mod number_format;
 mod one_of;
 mod range;
 mod ratio_of_sums;
@@ -64,12 +67,14 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &compare::Compare,
     &completeness::Completeness,
     &correlation::Correlation,
+    &date_format::DateFormat,
     &distinct::Distinct,
     &distinctness::Distinctness,
     &duplicate_rows::DuplicateRows,
     &entropy::Entropy,
     &exists_in::ExistsIn,
     &freshness::Freshness,
+    &implies::Implies,
     &kurtosis::Kurtosis,
     &length::Length,
     &matches::Matches,
@@ -80,6 +85,7 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &min::Min,
     &min_length::MinLength,
     &not_null::NotNull,
+    &number_format::NumberFormat,
     &one_of::OneOf,
     &range::Range,
     &ratio_of_sums::RatioOfSums,
