@@ -115,6 +115,7 @@ fn form_text(form: Form) -> String {
         Form::Texts => "text, or list of texts".to_owned(),
         Form::Scalars => "list of values".to_owned(),
         Form::Columns => "list of columns".to_owned(),
+        Form::ColumnPairs => "map of columns, or list of them".to_owned(),
         Form::Choice(names) => {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(" or ")

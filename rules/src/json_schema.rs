@@ -84,6 +84,7 @@ pub fn json_schema() -> Value {
         Unit::Share,
         Unit::Number,
         Unit::CountOrShare,
+        Unit::Ratio,
         Unit::Duration,
         Unit::Any,
     ] {
@@ -236,6 +237,7 @@ const fn name_of(unit: Unit) -> &'static str {
         Unit::Share => "share",
         Unit::Number => "number",
         Unit::CountOrShare => "count_or_share",
+        Unit::Ratio => "ratio",
         Unit::Duration => "duration",
         Unit::Any => "any",
     }
@@ -266,6 +268,7 @@ fn value_schema(unit: Unit) -> Value {
         Unit::CountOrShare => {
             json!({ "anyOf": [number, pattern(&format!("{NUMBER}|{PERCENT}"))] })
         }
+        Unit::Ratio => pattern(PERCENT),
         Unit::Duration => pattern(r"\s*([0-9]+\s*[A-Za-zµ]+\s*)+"),
         Unit::Any => json!({
             "anyOf": [
@@ -292,6 +295,12 @@ fn form_schema(form: Form) -> Value {
         }),
         Form::Scalars => json!({ "type": "array", "items": scalar(), "minItems": 1 }),
         Form::Columns => one_or_more(),
+        Form::ColumnPairs => json!({
+            "anyOf": [
+                one_or_more(),
+                { "type": "object", "minProperties": 1, "additionalProperties": scalar() }
+            ]
+        }),
         Form::Choice(["no_rows", "true"]) => json!({ "enum": ["no_rows", "true", true] }),
         Form::Choice(names) => json!({ "enum": names }),
         Form::Percents => levels(&json!({ "type": "string", "pattern": format!("^({PERCENT})$") })),

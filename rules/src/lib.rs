@@ -14,6 +14,7 @@ mod json_schema;
 mod literal;
 mod metric;
 mod number_text;
+mod other_table;
 mod pattern;
 mod plan;
 mod range_test;

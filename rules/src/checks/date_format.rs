@@ -12,7 +12,7 @@
 //! columns:
 //!   email:
 //!     - date_format: { formats: "%d.%m.%Y", where: status = 'dated' }
-//!     - date_format: { formats: ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"], at_least: 0%, severity: warn }
+//!     - date_format: { formats: ["%Y-%m-%d", "%Y-%m-%d %H:%M:%S"], where: status = 'dated', at_least: 99% }
 //! ```
 
 use std::sync::Arc;

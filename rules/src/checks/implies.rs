@@ -27,8 +27,16 @@ use crate::yaml::Span;
 pub(crate) struct Implies;
 
 const SETTINGS: &[Setting] = &[
-    Setting::required("when", Form::Text, "SQL that chooses the rows which are judged."),
-    Setting::required("then", Form::Text, "SQL that is true for good rows among them."),
+    Setting::required(
+        "when",
+        Form::Text,
+        "SQL that chooses the rows which are judged.",
+    ),
+    Setting::required(
+        "then",
+        Form::Text,
+        "SQL that is true for good rows among them.",
+    ),
 ];
 
 impl CheckKind for Implies {

@@ -150,7 +150,10 @@ impl CheckKind for Matches {
 
 fn found_format(format: Format, settings: &mut Settings<'_>) -> Option<TextPattern> {
     let names = FORMATS.iter().filter(|(_, known)| *known == format);
-    if names.into_iter().any(|(name, _)| FOUND_FORMATS.contains(name)) {
+    if names
+        .into_iter()
+        .any(|(name, _)| FOUND_FORMATS.contains(name))
+    {
         return Some(TextPattern::Holds(format));
     }
     let message = "this format is always the whole text".to_owned();

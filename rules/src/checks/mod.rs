@@ -3,11 +3,13 @@
 //! The documentation of a kind is the head of its file; `explain`, the reference and the JSON
 //! Schema are made from it and from the kind's settings.
 
+mod aggregate_match;
 mod between;
 mod column_count;
 mod compare;
 mod completeness;
 mod correlation;
+mod dataset_match;
 mod date_format;
 mod distinct;
 mod distinctness;
@@ -28,11 +30,15 @@ mod min_length;
 mod not_null;
 mod number_format;
 mod one_of;
+mod ordered;
+mod primary_key;
 mod range;
 mod ratio_of_sums;
 mod row_count;
+mod row_count_match;
 mod satisfies;
 mod schema;
+mod schema_match;
 mod skewness;
 mod sql;
 mod stddev;
@@ -62,11 +68,13 @@ pub(crate) use schema::{SCHEMA_KEYS, SchemaSection, sql_type};
 
 /// Every kind of check, by name. A test fails when a file beside this one is not in the table.
 pub(crate) const KINDS: &[&dyn CheckKind] = &[
+    &aggregate_match::AggregateMatch,
     &between::Between,
     &column_count::ColumnCount,
     &compare::Compare,
     &completeness::Completeness,
     &correlation::Correlation,
+    &dataset_match::DatasetMatch,
     &date_format::DateFormat,
     &distinct::Distinct,
     &distinctness::Distinctness,
@@ -87,11 +95,15 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &not_null::NotNull,
     &number_format::NumberFormat,
     &one_of::OneOf,
+    &ordered::Ordered,
+    &primary_key::PrimaryKey,
     &range::Range,
     &ratio_of_sums::RatioOfSums,
     &row_count::RowCount,
+    &row_count_match::RowCountMatch,
     &satisfies::Satisfies,
     &schema::Schema,
+    &schema_match::SchemaMatch,
     &skewness::Skewness,
     &sql::Sql,
     &stddev::Stddev,
@@ -151,9 +163,10 @@ pub(crate) trait CheckKind: Sync {
         true
     }
 
-    /// Whether it says nothing without a threshold. A check of single rows wants all of them to be good.
+    /// Whether it says nothing without a threshold. A check of single rows wants all of them to be good, and one that
+    /// compares with another table no difference.
     fn needs_threshold(&self) -> bool {
-        self.unit() != Unit::None && !self.is_row_level()
+        !matches!(self.unit(), Unit::None | Unit::Ratio) && !self.is_row_level()
     }
 
     /// Settings that say what is wanted, each group complete in itself: one group has to be given, or a threshold where

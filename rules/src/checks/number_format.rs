@@ -9,7 +9,7 @@
 //! columns:
 //!   email:
 //!     - number_format: { where: status = 'number' }
-//!     - number_format: { decimal_point: ",", thousands_separator: ".", decimals: 2, at_least: 0%, severity: warn }
+//!     - number_format: { decimal_point: ",", thousands_separator: ".", decimals: 2, where: status = 'number' }
 //! ```
 
 use std::sync::Arc;

@@ -115,9 +115,7 @@ fn is_url(text: &str) -> bool {
     // The letter of a drive is no scheme; no registered one has a single letter.
     let is_scheme = scheme.len() > 1
         && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .bytes()
-            .all(is_of_scheme);
+        && scheme.bytes().all(is_of_scheme);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     is_scheme
@@ -236,7 +234,17 @@ mod tests {
                     "http://u:p@h:80/p?q#f",
                     "s3://bucket/key",
                 ],
-                &["example.org", "http://", "http:// x", "://h", "http://a b", "h://test", "http://../", "http://.www.foo.bar/", "https://,"],
+                &[
+                    "example.org",
+                    "http://",
+                    "http:// x",
+                    "://h",
+                    "http://a b",
+                    "h://test",
+                    "http://../",
+                    "http://.www.foo.bar/",
+                    "https://,",
+                ],
             ),
             (
                 Format::Uuid,
@@ -295,7 +303,12 @@ mod tests {
             (
                 Format::CreditCard,
                 &["378282246310005", "4111-1111-1111-1111"],
-                &["", "4111 1111 1111 1112", "0000111122223333", " 4111111111111111"],
+                &[
+                    "",
+                    "4111 1111 1111 1112",
+                    "0000111122223333",
+                    " 4111111111111111",
+                ],
             ),
             (
                 Format::UsSsn,

@@ -1,6 +1,6 @@
 //! Formats that stand somewhere in a text, between word boundaries.
 
-use super::{card, ends_url, is_email, is_label, is_local, is_of_scheme, is_us_ssn, is_url};
+use super::{card, ends_url, is_email, is_label, is_local, is_of_scheme, is_url, is_us_ssn};
 
 /// Whether a character goes on with a word: no format begins behind it or ends before it.
 fn is_of_word(c: char) -> bool {
@@ -24,9 +24,7 @@ pub(super) fn has_email(text: &str) -> bool {
         let is_free = |c: char| !is_of_word(c) && c != '@';
         let begins = run.len() > local.len() || ahead.chars().next_back().is_none_or(is_free);
         let behind = after[domain.len()..].chars().next();
-        begins
-            && behind.is_none_or(is_free)
-            && is_email(&format!("{local}@{domain}"))
+        begins && behind.is_none_or(is_free) && is_email(&format!("{local}@{domain}"))
     })
 }
 
@@ -138,7 +136,10 @@ mod tests {
                     "(a@b.co)",
                     "no@where and a@b.co-",
                 ],
-                &["", "@", "a@b", "a @b.co", "a@b.co_x", "äa@b.co", "a@b.coä", "a@b.co@c", "a@.co"],
+                &[
+                    "", "@", "a@b", "a @b.co", "a@b.co_x", "äa@b.co", "a@b.coä", "a@b.co@c",
+                    "a@.co",
+                ],
             ),
             (
                 Format::Url,
@@ -149,7 +150,17 @@ mod tests {
                     "1,2 http://例子.测试",
                     "x :// http://h",
                 ],
-                &["", "://", "example.org", "http://", "see http:// x", "http://../", "_http://h", "h://test", "1http://h"],
+                &[
+                    "",
+                    "://",
+                    "example.org",
+                    "http://",
+                    "see http:// x",
+                    "http://../",
+                    "_http://h",
+                    "h://test",
+                    "1http://h",
+                ],
             ),
             (
                 Format::CreditCard,
@@ -172,8 +183,19 @@ mod tests {
             ),
             (
                 Format::UsSsn,
-                &["My SSN is 111-05-1130, thanks.", "(111051130)", "12 111 05 1130"],
-                &["", "x111051130", "1111-05-1130", "111-05-11301", "My SSN is 078-05-1120", "ä11105113"],
+                &[
+                    "My SSN is 111-05-1130, thanks.",
+                    "(111051130)",
+                    "12 111 05 1130",
+                ],
+                &[
+                    "",
+                    "x111051130",
+                    "1111-05-1130",
+                    "111-05-11301",
+                    "My SSN is 078-05-1120",
+                    "ä11105113",
+                ],
             ),
         ];
         for (format, good, bad) in cases {
