@@ -65,7 +65,7 @@ impl Runner {
         batch: &Batch,
         draft: &mut Draft,
     ) -> Result<Diverted, EtlError> {
-        if let Some(taken) = taken_name(&source.schema(), suite) {
+        if let Some(taken) = name_taken_by(&source.schema(), suite) {
             let (message, hint) = name_is_taken(&publish.view, &taken);
             return Err(EtlError::request(message, hint));
         }
@@ -294,12 +294,20 @@ async fn count(rows: &DataFrame) -> Result<u64, EtlError> {
     Ok(count.map_err(EtlError::from_datafusion)? as u64)
 }
 
-/// A column that has the name of one which a quarantine adds, or which marks rows that are dropped.
-pub(crate) fn taken_name(columns: &SchemaRef, suite: &Suite) -> Option<String> {
-    let added = match has_checks(suite, BadRows::Quarantine) {
-        true => ADDED.as_slice(),
-        false => &[FAILED_CHECKS],
-    };
+/// A column that has the name of one which a quarantine adds.
+pub(crate) fn taken_name(columns: &SchemaRef) -> Option<String> {
+    taken_of(columns, &ADDED)
+}
+
+/// A column that has the name of one which taking out bad rows adds: a quarantine, or only the mark of rows to drop.
+pub(crate) fn name_taken_by(columns: &SchemaRef, suite: &Suite) -> Option<String> {
+    match has_checks(suite, BadRows::Quarantine) {
+        true => taken_name(columns),
+        false => taken_of(columns, &[FAILED_CHECKS]),
+    }
+}
+
+fn taken_of(columns: &SchemaRef, added: &[&str]) -> Option<String> {
     let mut names = columns.fields().iter().map(|field| field.name());
     names
         .find(|name| added.iter().any(|added| added.eq_ignore_ascii_case(name)))

@@ -36,7 +36,7 @@ impl Planning<'_> {
             .as_deref()
             .filter(|suite| takes_rows_out(suite));
         if let Some(suite) = diverting
-            && let Some(taken) = quarantine::taken_name(&columns, suite)
+            && let Some(taken) = quarantine::name_taken_by(&columns, suite)
         {
             let (message, hint) = quarantine::name_is_taken(&publish.view, &taken);
             self.problem(publish.view_span, message, Some(hint));
