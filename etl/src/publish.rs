@@ -268,7 +268,7 @@ pub(crate) fn takes_rows_out(suite: &Suite) -> bool {
     suite
         .checks
         .iter()
-        .any(|check| check.bad_rows == BadRows::Quarantine)
+        .any(|check| check.bad_rows != BadRows::Keep)
 }
 
 /// Whether judging by the rules reads the source beside writing it.

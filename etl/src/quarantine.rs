@@ -1,9 +1,12 @@
 //! Quarantine: rows that row-level checks reject leave the source before it is published.
 //!
-//! The thresholds of the checks with `bad_rows: quarantine` are judged over the source first. When they hold, the bad
-//! rows are committed to `<table>__quarantine`, under the batch's identity and with the version that they were kept out
+//! The thresholds of the checks with `bad_rows: quarantine` or `bad_rows: drop` are judged over the source first. When
+//! they hold, the rows that a check with `bad_rows: quarantine` finds bad are committed to `<table>__quarantine`, under the batch's identity and with the version that they were kept out
 //! of, and then the good rows are published. The two commits are not one: a batch can be in quarantine and not in the
 //! table, when the gate refuses it. Readers of the quarantine join on `_batch` of batches that were committed.
+//!
+//! Rows that only checks with `bad_rows: drop` find bad are left out and kept nowhere. The report of the run, its text and
+//! `lakegate.stages` say how many they are, as they do of rows in quarantine.
 //!
 //! A batch that is run again, after a refusal or with `--reprocess`, replaces the rows that it has in quarantine: rules
 //! may have changed since, and then other rows are the bad ones.
@@ -20,7 +23,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::functions_nested::expr_fn::array_length;
+use datafusion::functions_nested::expr_fn::{array_has, array_length};
 use datafusion::logical_expr::{Expr, ident, lit};
 use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{
@@ -62,12 +65,12 @@ impl Runner {
         batch: &Batch,
         draft: &mut Draft,
     ) -> Result<Diverted, EtlError> {
-        if let Some(taken) = taken_name(&source.schema()) {
+        if let Some(taken) = name_taken_by(&source.schema(), suite) {
             let (message, hint) = name_is_taken(&publish.view, &taken);
             return Err(EtlError::request(message, hint));
         }
         let now = self.lakegate.now();
-        let diverting = suite.only(|check| check.bad_rows == BadRows::Quarantine);
+        let diverting = suite.only(|check| check.bad_rows != BadRows::Keep);
         let judged = Judged {
             name: publish.table.clone(),
             rows: Arc::clone(&source),
@@ -105,12 +108,17 @@ impl Runner {
         let bad = read(&session, &marked.provider)?
             .filter(failed())
             .map_err(EtlError::from_datafusion)?;
-        let bad_rows = bad
-            .clone()
-            .count()
-            .await
+        let all_bad_rows = count(&bad).await?;
+        let bad = bad
+            .filter(fails_one_of(&diverting, BadRows::Quarantine))
             .map_err(EtlError::from_datafusion)?;
-        *draft.report.quarantined.get_or_insert(0) += bad_rows as u64;
+        let bad_rows = count(&bad).await?;
+        if has_checks(suite, BadRows::Quarantine) {
+            *draft.report.quarantined.get_or_insert(0) += bad_rows;
+        }
+        if has_checks(suite, BadRows::Drop) {
+            *draft.report.dropped.get_or_insert(0) += all_bad_rows - bad_rows;
+        }
         let table = quarantine_of(&publish.table)?;
         if bad_rows > 0 || self.holds(&table, batch).await? {
             self.keep(publish, &table, "quarantine", &session, bad, batch)
@@ -261,17 +269,49 @@ fn whole_thresholds(report: &Report) -> Option<String> {
         .collect();
     (!whole.is_empty()).then(|| {
         format!(
-            "`at_least` of {} is 100%: lower it to let rows go to quarantine",
+            "`at_least` of {} is 100%: lower it to let bad rows be taken out",
             whole.join(", ")
         )
     })
 }
 
+/// Whether a check does this with bad rows.
+fn has_checks(suite: &Suite, bad_rows: BadRows) -> bool {
+    suite.checks.iter().any(|check| check.bad_rows == bad_rows)
+}
+
+/// Whether a row fails a check that does this with bad rows.
+fn fails_one_of(suite: &Suite, bad_rows: BadRows) -> Expr {
+    let checks = suite.checks.iter();
+    checks
+        .filter(|check| check.bad_rows == bad_rows)
+        .map(|check| array_has(ident(FAILED_CHECKS), lit(check.id.as_str())).is_true())
+        .reduce(Expr::or)
+        .unwrap_or_else(|| lit(false))
+}
+
+async fn count(rows: &DataFrame) -> Result<u64, EtlError> {
+    let count = rows.clone().count().await;
+    Ok(count.map_err(EtlError::from_datafusion)? as u64)
+}
+
 /// A column that has the name of one which a quarantine adds.
 pub(crate) fn taken_name(columns: &SchemaRef) -> Option<String> {
+    taken_of(columns, &ADDED)
+}
+
+/// A column that has the name of one which taking out bad rows adds: a quarantine, or only the mark of rows to drop.
+pub(crate) fn name_taken_by(columns: &SchemaRef, suite: &Suite) -> Option<String> {
+    match has_checks(suite, BadRows::Quarantine) {
+        true => taken_name(columns),
+        false => taken_of(columns, &[FAILED_CHECKS]),
+    }
+}
+
+fn taken_of(columns: &SchemaRef, added: &[&str]) -> Option<String> {
     let mut names = columns.fields().iter().map(|field| field.name());
     names
-        .find(|name| ADDED.iter().any(|added| added.eq_ignore_ascii_case(name)))
+        .find(|name| added.iter().any(|added| added.eq_ignore_ascii_case(name)))
         .cloned()
 }
 

@@ -108,6 +108,8 @@ impl Records {
             "outcome": stage.outcome,
             "rows": stage.rows,
             "bad_rows": stage.typing.as_ref().map(|counts| counts.bad_rows),
+            "quarantined": stage.quarantined,
+            "dropped": stage.dropped,
             "table_name": stage.table,
             "version": stage.version,
             "started_at": time(stage.started_at.unwrap_or(run.started_at)),

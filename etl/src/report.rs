@@ -67,7 +67,10 @@ pub struct StageReport {
     pub typing: Option<TypingCounts>,
     /// Rows that went to quarantine.
     pub quarantined: Option<u64>,
-    /// The tables that took them.
+    /// Rows that checks with `bad_rows: drop` left out. None without such checks.
+    #[serde(default)]
+    pub dropped: Option<u64>,
+    /// The tables that took those in quarantine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine_tables: Vec<String>,
     /// The verdicts of its checks.

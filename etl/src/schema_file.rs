@@ -31,7 +31,7 @@ mod column_type;
 mod formats;
 
 pub(crate) use column_type::{BinaryEncoding, ColumnType, NumberFormat};
-pub(crate) use formats::{ParsedTime, TimeFormat, parse_date, parse_timestamp};
+pub(crate) use formats::TimeFormat;
 
 const KEYS: &[&str] = &[
     "version",

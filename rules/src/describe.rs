@@ -109,10 +109,13 @@ pub(crate) fn all_settings(kind: &dyn CheckKind) -> Vec<Setting> {
 fn form_text(form: Form) -> String {
     match form {
         Form::Text => "text".to_owned(),
+        Form::Flag => "`true` or `false`".to_owned(),
         Form::Count => "whole number".to_owned(),
         Form::Limit => "number, date, timestamp or `:commit_time`".to_owned(),
+        Form::Texts => "text, or list of texts".to_owned(),
         Form::Scalars => "list of values".to_owned(),
         Form::Columns => "list of columns".to_owned(),
+        Form::ColumnPairs => "map of columns, or list of them".to_owned(),
         Form::Choice(names) => {
             let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
             names.join(" or ")

@@ -7,13 +7,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use datafusion::arrow::datatypes::DataType;
-use datafusion::common::DFSchema;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema};
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
@@ -179,6 +180,81 @@ pub(crate) fn condition(
         )));
     }
     Ok(expr)
+}
+
+/// A number that is computed from all rows: functions over them, and what is made of their results.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregate {
+    /// Each under a name of its own.
+    parts: Vec<Expr>,
+    /// In terms of these names.
+    result: Expr,
+}
+
+impl Aggregate {
+    /// The number over some rows.
+    pub(crate) fn over(&self, rows: DataFrame) -> Result<DataFrame, Trouble> {
+        let parts = rows.aggregate(Vec::new(), self.parts.clone())?;
+        Ok(parts.select(vec![self.result.clone()])?)
+    }
+}
+
+/// Plans an aggregate over the columns of a schema.
+pub(crate) fn aggregate(
+    session: &SessionContext,
+    sql: &str,
+    schema: &SchemaRef,
+    parameters: &Parameters,
+) -> Result<Aggregate, Trouble> {
+    let state = session.state();
+    let mut parsed = sql::parse_expression(tokens(sql)?)?;
+    parameters.bind(&mut parsed)?;
+    let parsed = ast::ExprWithAlias {
+        expr: parsed,
+        alias: None,
+    };
+    let columns = DFSchema::try_from(Arc::clone(schema))?;
+    let expr = state.create_logical_expr_from_sql_expr(parsed, &columns)?;
+    if has_subquery(&expr)? || expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))))? {
+        return Err(
+            Trouble::new("an aggregate has neither subqueries nor window functions")
+                .with_hint("use a check `sql`".to_owned()),
+        );
+    }
+    refuse_changing_functions(&expr)?;
+    let mut parts = Vec::new();
+    let result = expr.transform_down(|part| {
+        if !matches!(part, Expr::AggregateFunction(_)) {
+            return Ok(Transformed::no(part));
+        }
+        let name = format!("__lakegate_part_{}", parts.len());
+        parts.push(part.alias(&name));
+        let result = Expr::Column(Column::new_unqualified(name));
+        Ok(Transformed::new(result, true, TreeNodeRecursion::Jump))
+    })?;
+    let result = result.data;
+    let mut names = result.column_refs().into_iter().map(|column| &column.name);
+    let outside = names.find(|name| schema.column_with_name(name).is_some());
+    if let Some(name) = outside {
+        let message = format!("`{name}` in `{sql}` stands outside of an aggregate");
+        return Err(Trouble::new(message).with_hint(format!("for example `sum({name})`")));
+    }
+    if parts.is_empty() {
+        let message = format!("`{sql}` is no aggregate");
+        return Err(Trouble::new(message).with_hint("for example `sum(amount)`".to_owned()));
+    }
+    let aggregate = Aggregate { parts, result };
+    // Planning it over no rows finds types that do not fit.
+    let rows = session.read_table(Arc::new(EmptyTable::new(Arc::clone(schema))))?;
+    let planned = state.optimize(aggregate.over(rows)?.logical_plan())?;
+    let field = planned.schema().field(0);
+    if !field.data_type().is_numeric() && !field.data_type().is_null() {
+        return Err(Trouble::new(format!(
+            "`{sql}` gives {}, not a number",
+            crate::checks::sql_type(field.data_type())
+        )));
+    }
+    Ok(aggregate)
 }
 
 /// Lets each function write itself as another expression: some, such as `arrow_cast`, do nothing else.

@@ -84,6 +84,7 @@ pub fn json_schema() -> Value {
         Unit::Share,
         Unit::Number,
         Unit::CountOrShare,
+        Unit::Ratio,
         Unit::Duration,
         Unit::Any,
     ] {
@@ -236,6 +237,7 @@ const fn name_of(unit: Unit) -> &'static str {
         Unit::Share => "share",
         Unit::Number => "number",
         Unit::CountOrShare => "count_or_share",
+        Unit::Ratio => "ratio",
         Unit::Duration => "duration",
         Unit::Any => "any",
     }
@@ -266,6 +268,7 @@ fn value_schema(unit: Unit) -> Value {
         Unit::CountOrShare => {
             json!({ "anyOf": [number, pattern(&format!("{NUMBER}|{PERCENT}"))] })
         }
+        Unit::Ratio => pattern(PERCENT),
         Unit::Duration => pattern(r"\s*([0-9]+\s*[A-Za-zµ]+\s*)+"),
         Unit::Any => json!({
             "anyOf": [
@@ -279,6 +282,7 @@ fn value_schema(unit: Unit) -> Value {
 fn form_schema(form: Form) -> Value {
     match form {
         Form::Text => text(),
+        Form::Flag => json!({ "type": "boolean" }),
         Form::Count => json!({ "type": "integer", "minimum": 0 }),
         Form::Limit => json!({
             "anyOf": [
@@ -286,8 +290,17 @@ fn form_schema(form: Form) -> Value {
                 { "type": "string", "pattern": format!("^({NUMBER}|:commit_time|[-+]?[0-9]+-[0-9]+-[0-9]+.*)$") }
             ]
         }),
+        Form::Texts => json!({
+            "anyOf": [text(), { "type": "array", "items": text(), "minItems": 1 }]
+        }),
         Form::Scalars => json!({ "type": "array", "items": scalar(), "minItems": 1 }),
         Form::Columns => one_or_more(),
+        Form::ColumnPairs => json!({
+            "anyOf": [
+                one_or_more(),
+                { "type": "object", "minProperties": 1, "additionalProperties": scalar() }
+            ]
+        }),
         Form::Choice(["no_rows", "true"]) => json!({ "enum": ["no_rows", "true", true] }),
         Form::Choice(names) => json!({ "enum": names }),
         Form::Percents => levels(&json!({ "type": "string", "pattern": format!("^({PERCENT})$") })),

@@ -11,7 +11,7 @@ use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue, TableRe
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
-use crate::fragment::{self, Parameters};
+use crate::fragment::{self, Aggregate, Parameters};
 use crate::frequencies::FrequenciesOf;
 use crate::ranks::RanksOf;
 use crate::state::Edge;
@@ -84,8 +84,18 @@ pub(crate) enum Work {
     Versus(Box<Self>),
     /// From the sorted values of a column.
     Ranks(RanksOf),
+    /// From one grouping by these columns of the rows in which none of them is null; a null in one of them is bad.
+    Key(Vec<String>),
     /// By looking the columns up in another table.
     Lookup(Lookup),
+    /// By looking rows up in another table.
+    Match(Match),
+    /// By the order of the rows.
+    Order(Order),
+    /// From a measure of that pass, beside a query over another table.
+    Beside(Measure, Box<LogicalPlan>),
+    /// From an aggregate of the rows that pass `where`, beside a query over another table.
+    Aggregates(Aggregate, Box<LogicalPlan>),
     /// By a query of its own.
     Query(Box<LogicalPlan>),
 }
@@ -156,6 +166,34 @@ pub(crate) struct Lookup {
     pub(crate) keys: Vec<LookupKey>,
     pub(crate) table: Arc<dyn TableProvider>,
     pub(crate) table_where: Option<Expr>,
+}
+
+/// A search for rows that another table does not have alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Match {
+    /// Columns that identify a row in both tables.
+    pub(crate) keys: Vec<LookupKey>,
+    /// Other columns that have to be equal, or null in both.
+    pub(crate) compared: Vec<LookupKey>,
+    pub(crate) table: Arc<dyn TableProvider>,
+    pub(crate) table_where: Option<Expr>,
+}
+
+/// A search for rows that break an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    /// The values that are in order.
+    pub(crate) value: Expr,
+    /// Whether they are floating-point numbers.
+    pub(crate) is_float: bool,
+    /// What puts the rows one after the other.
+    pub(crate) by: Vec<Expr>,
+    /// Rows with the same values in these are looked at together.
+    pub(crate) per: Vec<Expr>,
+    /// Whether a value has to differ from those before.
+    pub(crate) is_strict: bool,
+    /// Whether values decrease.
+    pub(crate) is_descending: bool,
 }
 
 /// One column that is looked up.
@@ -252,6 +290,11 @@ impl Planner {
     pub(crate) fn condition_over(&self, sql: &str, schema: &SchemaRef) -> Result<Expr, Trouble> {
         let schema = DFSchema::try_from(Arc::clone(schema))?;
         fragment::condition(self.session(), sql, &schema, &self.parameters)
+    }
+
+    /// An aggregate over columns.
+    pub(crate) fn aggregate(&self, sql: &str, schema: &SchemaRef) -> Result<Aggregate, Trouble> {
+        fragment::aggregate(self.session(), sql, schema, &self.parameters)
     }
 
     /// Another table.

@@ -2,6 +2,9 @@
 //!
 //! Columns are always named by expressions, never pasted into SQL.
 
+mod matched;
+mod order;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -22,6 +25,8 @@ use crate::plan::{Lookup, LookupKey, Measure, Planner, Trouble, Work, column};
 use crate::row_test::FailedChecks;
 use crate::suite::{BadRows, Suite};
 
+pub(crate) use matched::expect_keys;
+
 /// The column that [`mark`] adds.
 pub const FAILED_CHECKS: &str = "_failed_checks";
 
@@ -32,10 +37,7 @@ pub(crate) async fn count_groups(
     filter: Option<&Expr>,
 ) -> Result<Measured, Trouble> {
     const N: &str = "__lakegate_n";
-    let rows = match filter {
-        Some(filter) => rows.filter(filter.clone())?,
-        None => rows,
-    };
+    let rows = filtered(rows, filter)?;
     let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
     let groups = rows.aggregate(keys.clone(), vec![count(lit(1)).alias(N)])?;
     let has_value = any_not_null(&keys);
@@ -107,10 +109,58 @@ fn any_not_null(columns: &[Expr]) -> Expr {
 }
 
 fn all_not_null(keys: &[LookupKey]) -> Expr {
-    keys.iter()
-        .map(|key| column(&key.column).is_not_null())
+    let columns: Vec<String> = keys.iter().map(|key| key.column.clone()).collect();
+    none_null(&columns)
+}
+
+/// Whether none of the columns is null.
+pub(crate) fn none_null(columns: &[String]) -> Expr {
+    columns
+        .iter()
+        .map(|name| column(name).is_not_null())
         .reduce(Expr::and)
         .unwrap_or_else(|| lit(true))
+}
+
+/// The rows that pass a filter and have no null in these columns.
+pub(crate) fn and_none_null(filter: Option<&Expr>, columns: &[String]) -> Expr {
+    let none_null = none_null(columns);
+    match filter {
+        Some(filter) => filter.clone().and(none_null),
+        None => none_null,
+    }
+}
+
+/// The rows that pass a filter.
+pub(crate) fn filtered(rows: DataFrame, filter: Option<&Expr>) -> Result<DataFrame, Trouble> {
+    Ok(match filter {
+        Some(filter) => rows.filter(filter.clone())?,
+        None => rows,
+    })
+}
+
+/// Counts bad rows by their marks.
+pub(crate) async fn count_marked(
+    session: &SessionContext,
+    rows: DataFrame,
+    work: &Work,
+    filter: Option<&Expr>,
+) -> Result<Measured, Trouble> {
+    let (rows, bad) = with_marker(session, unqualified(rows)?, work, filter, "__lakegate_bad")?;
+    let passes = filter.map_or_else(|| lit(true), Clone::clone);
+    let counted = |condition: Expr| when(condition, lit(1i64)).otherwise(lit(0i64));
+    let counts = rows.aggregate(
+        Vec::new(),
+        vec![
+            sum(counted(passes)?).alias("rows"),
+            sum(counted(bad)?).alias("bad"),
+        ],
+    )?;
+    let batches = counts.collect().await?;
+    Ok(Measured::Rows {
+        rows: first_count(&batches, 0)?,
+        bad: first_count(&batches, 1)?,
+    })
 }
 
 /// The rows that a look-up does not find; its result has no columns of the other table.
@@ -201,6 +251,30 @@ fn unqualified(rows: DataFrame) -> Result<DataFrame, Trouble> {
     Ok(rows.select(columns)?)
 }
 
+/// Adds a marker that is not null in rows whose values another row has too.
+fn with_repeated(
+    rows: DataFrame,
+    columns: &[String],
+    filter: Option<&Expr>,
+    marker: &str,
+) -> Result<DataFrame, Trouble> {
+    let repeated = filtered(rows.clone(), filter)?;
+    let n = format!("{marker}_n");
+    let names = names(marker, columns.len());
+    let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
+    let mut kept: Vec<Expr> = columns
+        .iter()
+        .zip(&names)
+        .map(|(name, renamed)| column(name).alias(renamed))
+        .collect();
+    kept.push(lit(true).alias(marker));
+    let repeated = repeated
+        .aggregate(keys.clone(), vec![count(lit(1)).alias(&n)])?
+        .filter(column(&n).gt(lit(1i64)).and(any_not_null(&keys)))?
+        .select(kept)?;
+    join(repeated, rows, JoinType::Right, &names, columns, true)
+}
+
 /// Adds what is needed to tell bad rows, and gives the condition that is true for them.
 fn with_marker(
     session: &SessionContext,
@@ -213,26 +287,19 @@ fn with_marker(
         Work::Scan(Measure::Nulls(expr)) => (rows, expr.clone().is_null()),
         Work::Scan(Measure::False(expr)) => (rows, expr.clone().is_false()),
         Work::Groups(columns) => {
-            let mut repeated = rows.clone();
-            if let Some(filter) = filter {
-                repeated = repeated.filter(filter.clone())?;
-            }
-            let n = format!("{marker}_n");
-            let names = names(marker, columns.len());
-            let keys: Vec<Expr> = columns.iter().map(|name| column(name)).collect();
-            let mut kept: Vec<Expr> = columns
-                .iter()
-                .zip(&names)
-                .map(|(name, renamed)| column(name).alias(renamed))
-                .collect();
-            kept.push(lit(true).alias(marker));
-            let repeated = repeated
-                .aggregate(keys.clone(), vec![count(lit(1)).alias(&n)])?
-                .filter(column(&n).gt(lit(1i64)).and(any_not_null(&keys)))?
-                .select(kept)?;
-            let joined = join(repeated, rows, JoinType::Right, &names, columns, true)?;
-            (joined, column(marker).is_not_null())
+            let rows = with_repeated(rows, columns, filter, marker)?;
+            (rows, column(marker).is_not_null())
         }
+        Work::Key(columns) => {
+            let filter = and_none_null(filter, columns);
+            let rows = with_repeated(rows, columns, Some(&filter), marker)?;
+            let is_bad = column(marker)
+                .is_not_null()
+                .or(none_null(columns).is_false());
+            (rows, is_bad)
+        }
+        Work::Order(order) => order::marked(rows, order, filter, marker)?,
+        Work::Match(wanted) => matched::marked(session, rows, wanted, marker)?,
         Work::Lookup(lookup) => {
             let own = names(&format!("{marker}_own"), lookup.keys.len());
             let other = names(marker, lookup.keys.len());
@@ -318,9 +385,9 @@ pub(crate) fn keys_of(
         .collect())
 }
 
-/// Marks the rows that a quarantine takes.
+/// Marks the rows that are taken out before a publish.
 ///
-/// Adds a last column [`FAILED_CHECKS`], a list of the ids of the checks with `bad_rows: quarantine`
+/// Adds a last column [`FAILED_CHECKS`], a list of the ids of the checks with `bad_rows: quarantine` or `bad_rows: drop`
 /// that the row fails; it is empty for a good row. The rows and their columns stay as they are,
 /// in any order. The source is read more than once when a check compares rows with each other.
 ///
@@ -340,10 +407,7 @@ pub async fn mark(
     let mut ids = Vec::new();
     let mut bad = Vec::new();
     let checks = suite.checks.iter();
-    for (i, check) in checks
-        .filter(|c| c.bad_rows == BadRows::Quarantine)
-        .enumerate()
-    {
+    for (i, check) in checks.filter(|c| c.bad_rows != BadRows::Keep).enumerate() {
         let wrong = |trouble| RulesError::check(&check.id, trouble);
         let filter = match &check.where_ {
             Some(sql) => Some(planner.condition(sql).map_err(wrong)?),

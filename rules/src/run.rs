@@ -18,7 +18,9 @@ use crate::finding::{Facts, Finding, Measured, Samples};
 use crate::frequencies::{FrequenciesOf, count_frequencies};
 use crate::plan::{Measure, Planner, Trouble, Work, column, plain_type};
 use crate::ranks::{RanksOf, find_ranks};
-use crate::rows::{count_groups, count_missing, sample};
+use crate::rows::{
+    and_none_null, count_groups, count_marked, count_missing, expect_keys, filtered, sample,
+};
 use crate::scan::{Scan, panicked};
 use crate::suite::{Check, Suite};
 use crate::{CheckResult, Report, Scope, Subject, Verdict};
@@ -247,6 +249,50 @@ impl Judging<'_> {
                 let key = (columns, job.filter.clone(), job.check.scope);
                 self.groups(key).await
             }
+            Work::Key(columns) => {
+                let with_nulls = match job.places.first().map(|place| scan.measured(*place)) {
+                    Some(measured) => measured?,
+                    None => return Err(Trouble::new("bug: the nulls of a key were not counted")),
+                };
+                let filter = and_none_null(job.filter.as_ref(), &columns);
+                let key = (columns, Some(filter), job.check.scope);
+                match (with_nulls, self.groups(key).await?) {
+                    (Measured::Rows { rows, bad }, Measured::Groups { repeated, .. }) => {
+                        let bad = bad + repeated;
+                        Ok(Measured::Rows { rows, bad })
+                    }
+                    _ => Err(Trouble::new("bug: a key was measured as something else")),
+                }
+            }
+            Work::Match(_) | Work::Order(_) => {
+                let source = self.rows(job.check.scope)?;
+                let session = &self.subject.session;
+                let work = job.work.clone()?;
+                let filter = job.filter.as_ref();
+                guarded(async {
+                    if let Work::Match(wanted) = &work {
+                        expect_keys(session, source.clone(), wanted, filter).await?;
+                    }
+                    count_marked(session, source, &work, filter).await
+                })
+                .await
+            }
+            Work::Beside(_, plan) => {
+                let own = match job.places.as_slice() {
+                    [place] => scan.measured(*place)?,
+                    _ => return Err(Trouble::new("bug: the check has no place in the scan")),
+                };
+                let other = guarded(answer(&self.subject.session, *plan, 1)).await?;
+                Ok(Measured::Several(vec![own, other]))
+            }
+            Work::Aggregates(aggregate, plan) => {
+                let rows = filtered(self.rows(job.check.scope)?, job.filter.as_ref())?;
+                let own = aggregate.over(rows)?.into_unoptimized_plan();
+                let session = &self.subject.session;
+                let own = guarded(answer(session, own, 1)).await?;
+                let other = guarded(answer(session, *plan, 1)).await?;
+                Ok(Measured::Several(vec![own, other]))
+            }
             Work::CompleteGroups(groupings) => {
                 let scope = job.check.scope;
                 let columns = groupings.iter().flatten();
@@ -299,6 +345,7 @@ impl Judging<'_> {
         }
     }
 
+    /// The result of a grouping, which is made once.
     async fn groups(&mut self, key: GroupKey) -> Result<Measured, Trouble> {
         if let Some((_, known)) = self.groups.iter().find(|(known, _)| *known == key) {
             return known.clone();
@@ -402,8 +449,24 @@ impl Judging<'_> {
             return Ok(None);
         };
         let limit = self.facts.sample_rows;
-        let has_rows = matches!(work, Work::Scan(_) | Work::Groups(_) | Work::Lookup(_));
-        if !has_rows || limit == 0 {
+        let tells_rows = match work {
+            Work::Known(_)
+            | Work::Query(_)
+            | Work::Several(_)
+            | Work::CompleteGroups(_)
+            | Work::Frequencies(_)
+            | Work::Ranks(_)
+            | Work::Versus(_)
+            | Work::Beside(..)
+            | Work::Aggregates(..) => false,
+            Work::Scan(_)
+            | Work::Groups(_)
+            | Work::Key(_)
+            | Work::Lookup(_)
+            | Work::Match(_)
+            | Work::Order(_) => true,
+        };
+        if !tells_rows || limit == 0 {
             return Ok(None);
         }
         let rows = self.rows(job.check.scope)?;

@@ -25,6 +25,7 @@ use futures::StreamExt;
 use crate::collect::Collected;
 use crate::finding::Measured;
 use crate::plan::{Measure, Trouble, Work, column, plain_type};
+use crate::rows::none_null;
 use crate::state::State;
 
 /// What one pass measures: distinct measures, each over the rows that pass its filter.
@@ -54,13 +55,19 @@ impl Scan {
             Work::Several(measures) => measures.clone(),
             // A look-up counts the bad rows only.
             Work::Lookup(_) => vec![Measure::Rows],
+            // The grouping counts those without nulls.
+            Work::Key(columns) => vec![Measure::False(none_null(columns))],
+            Work::Beside(measure, _) => vec![measure.clone()],
             Work::Known(_)
             | Work::Groups(_)
             | Work::CompleteGroups(_)
             | Work::Frequencies(_)
             | Work::Ranks(_)
             | Work::Versus(_)
-            | Work::Query(_) => Vec::new(),
+            | Work::Query(_)
+            | Work::Match(_)
+            | Work::Order(_)
+            | Work::Aggregates(..) => Vec::new(),
         };
         measures
             .into_iter()

@@ -52,14 +52,20 @@ impl Setting {
 pub(crate) enum Form {
     /// Text.
     Text,
+    /// `true` or `false`.
+    Flag,
     /// A whole number that is not negative.
     Count,
     /// A number, a date, a timestamp or `:commit_time`.
     Limit,
+    /// A text, or a list of texts.
+    Texts,
     /// A list of numbers, booleans and texts.
     Scalars,
     /// A list of column names.
     Columns,
+    /// Columns of the checked table, each with that of the other table; or a list where the names are the same.
+    ColumnPairs,
     /// One of these names.
     Choice(&'static [&'static str]),
     /// A percent, or `{warn: percent, error: percent}`.
@@ -104,8 +110,8 @@ pub(crate) const SCOPE: Setting = Setting::optional(
 /// What becomes of bad rows.
 pub(crate) const BAD_ROWS: Setting = Setting::optional(
     "bad_rows",
-    Form::Choice(&["keep", "quarantine"]),
-    "`quarantine` diverts bad rows to the table beside it while the threshold holds. Default: `keep`.",
+    Form::Choice(&["keep", "quarantine", "drop"]),
+    "While the threshold holds, `quarantine` diverts bad rows to the table beside it, and `drop` leaves them out and counts them. Default: `keep`.",
 );
 
 /// The keys that a check of the kind takes.
@@ -249,6 +255,35 @@ impl<'a> Settings<'a> {
         Some(text)
     }
 
+    /// A text or a list of texts, none of them empty.
+    pub(crate) fn texts(&mut self, key: &str) -> Option<Vec<String>> {
+        let node = self.node_of(key)?;
+        let texts = node.one_or_more_strings(&format!("`{key}`"), self.problems)?;
+        if texts.is_empty() || texts.iter().any(|text| text.trim().is_empty()) {
+            let what = if texts.is_empty() {
+                "is"
+            } else {
+                "has a text that is"
+            };
+            self.problem(Some(key), format!("`{key}` {what} empty"), None);
+            return None;
+        }
+        Some(texts)
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn count(&mut self, key: &str) -> Option<usize> {
+        let count = self
+            .node_of(key)?
+            .count(&format!("`{key}`"), self.problems)?;
+        Some(usize::try_from(count).unwrap_or(usize::MAX))
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, key: &str) -> Option<bool> {
+        self.node_of(key)?.bool(&format!("`{key}`"), self.problems)
+    }
+
     /// A list of scalars, not empty.
     pub(crate) fn scalars(&mut self, key: &str) -> Option<Vec<Scalar>> {
         let node = self.node_of(key)?;
@@ -280,6 +315,25 @@ impl<'a> Settings<'a> {
             }
         }
         Some(names)
+    }
+
+    /// Columns of the checked table, each with that of the other table.
+    pub(crate) fn column_pairs(&mut self, key: &str) -> Option<Vec<(String, String)>> {
+        let node = self.node_of(key)?;
+        let Some(entries) = node.as_map() else {
+            let names = self.columns(key)?;
+            return Some(names.into_iter().map(|name| (name.clone(), name)).collect());
+        };
+        if entries.is_empty() {
+            self.problem(Some(key), format!("`{key}` names no column"), None);
+            return None;
+        }
+        let mut pairs = Vec::new();
+        for entry in entries {
+            let what = format!("the column for `{}`", entry.key);
+            pairs.push((entry.key.clone(), entry.value.string(&what, self.problems)?));
+        }
+        Some(pairs)
     }
 
     pub(crate) fn choice<T: Copy>(&mut self, key: &str, names: &[(&str, T)]) -> Option<T> {
@@ -407,7 +461,11 @@ impl<'a> Settings<'a> {
         }
         let mut bad_rows = None;
         if kind.is_row_level() {
-            let names = [("keep", BadRows::Keep), ("quarantine", BadRows::Quarantine)];
+            let names = [
+                ("keep", BadRows::Keep),
+                ("quarantine", BadRows::Quarantine),
+                ("drop", BadRows::Drop),
+            ];
             bad_rows = self.choice(BAD_ROWS.key, &names);
         }
         let thresholds = self.thresholds(kind, severity, self.severity);

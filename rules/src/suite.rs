@@ -53,6 +53,8 @@ pub enum BadRows {
     Keep,
     /// They go to the quarantine table while the threshold holds.
     Quarantine,
+    /// They are left out, and counted, while the threshold holds.
+    Drop,
 }
 
 /// A rule file: the checks of one table.

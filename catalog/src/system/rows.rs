@@ -50,6 +50,8 @@ fn columns(table: SystemTable) -> &'static [(&'static str, Kind)] {
             ("started_at", Time),
             ("elapsed_ms", Integer),
             ("error", Text),
+            ("quarantined", Integer),
+            ("dropped", Integer),
         ],
         SystemTable::CheckResults => &[
             ("run", Text),

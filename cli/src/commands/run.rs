@@ -232,6 +232,9 @@ fn stage_line(stage: &StageReport) -> Option<String> {
             line.push_str(&format!(" ({})", stage.quarantine_tables.join(", ")));
         }
     }
+    if let Some(dropped) = stage.dropped.filter(|rows| *rows > 0) {
+        line.push_str(&format!(", {} dropped", counted(dropped)));
+    }
     if let (Some(rows), Outcome::Done) = (stage.table_rows, stage.outcome) {
         line.push_str(&format!(", table has {}", counted(rows)));
     }

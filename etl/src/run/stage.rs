@@ -106,6 +106,7 @@ impl Draft {
                 version: None,
                 typing: None,
                 quarantined: None,
+                dropped: None,
                 quarantine_tables: Vec::new(),
                 report: None,
                 verdict: None,

@@ -1,10 +1,8 @@
 //! Formats of dates and timestamps.
 
-use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems, parse_and_remainder};
-use chrono::{DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
+use chrono::FixedOffset;
+use lakegate_rules::TimePattern;
 use lakegate_rules::yaml::{Fields, Node, Problems, Value};
-
-const NANOS_IN_SECOND: u32 = 1_000_000_000;
 
 /// One way in which a date or a timestamp is spelled.
 #[derive(Debug, Clone)]
@@ -15,15 +13,8 @@ pub(crate) enum TimeFormat {
     EpochSeconds,
     /// Milliseconds since 1970 in UTC.
     EpochMillis,
-    /// Items of strftime.
-    Pattern(Vec<Item<'static>>),
-}
-
-/// A moment, or a time without a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ParsedTime {
-    Moment(DateTime<FixedOffset>),
-    Local(NaiveDateTime),
+    /// A format of strftime.
+    Pattern(TimePattern),
 }
 
 pub(super) fn date_formats(fields: &Fields<'_>, problems: &mut Problems) -> Vec<TimeFormat> {
@@ -35,16 +26,15 @@ pub(super) fn date_formats(fields: &Fields<'_>, problems: &mut Problems) -> Vec<
         }
         "iso" => Some(TimeFormat::Iso),
         _ => {
-            let items = items(node, text, problems)?;
-            let reads_back = reads_back_date(&items);
-            if !reads_back {
+            let pattern = pattern(node, text, problems)?;
+            if !pattern.has_date() {
                 let problem =
                     node.problem(format!("the format `{text}` does not hold a whole date"));
                 problems.push(problem.with_hint(
                     "formats are those of strftime: `%Y` year, `%m` month, `%d` day, as in `%d.%m.%Y`".to_owned(),
                 ));
             }
-            reads_back.then_some(TimeFormat::Pattern(items))
+            pattern.has_date().then_some(TimeFormat::Pattern(pattern))
         }
     })
 }
@@ -67,16 +57,15 @@ pub(super) fn timestamp_formats(
         "epoch_millis" => Some(TimeFormat::EpochMillis),
         "iso" => Some(TimeFormat::Iso),
         _ => {
-            let items = items(node, text, problems)?;
-            let reads_back = reads_back_timestamp(&items);
-            if !reads_back {
+            let pattern = pattern(node, text, problems)?;
+            if !pattern.has_time() {
                 let message = format!("the format `{text}` does not hold a date and a time of day");
                 let problem = node.problem(message);
                 problems.push(problem.with_hint(
                     "formats are those of strftime: `%H` hour, `%M` minute, `%S` second, as in `%d.%m.%Y %H:%M`".to_owned(),
                 ));
             }
-            reads_back.then_some(TimeFormat::Pattern(items))
+            pattern.has_time().then_some(TimeFormat::Pattern(pattern))
         }
     })
 }
@@ -105,163 +94,14 @@ fn formats(
     found
 }
 
-fn items(node: &Node, text: &str, problems: &mut Problems) -> Option<Vec<Item<'static>>> {
-    let Ok(items) = StrftimeItems::new(text).parse_to_owned() else {
-        let problem = node.problem(format!("`{text}` is not a format of strftime"));
-        problems.push(problem.with_hint("for example `%Y-%m-%d %H:%M:%S`".to_owned()));
-        return None;
-    };
-    for item in &items {
-        let Some((specifier, why, hint)) = unreadable(item) else {
-            continue;
-        };
-        let problem = node.problem(format!("`{specifier}` in the format `{text}` {why}"));
-        problems.push(problem.with_hint(hint.to_owned()));
-        return None;
-    }
-    Some(items)
-}
-
-/// Items that write what they cannot read: the specifier, why, and the way out.
-fn unreadable(item: &Item<'_>) -> Option<(&'static str, &'static str, &'static str)> {
-    match item {
-        Item::Fixed(Fixed::TimezoneName) => Some((
-            "%Z",
-            "stands for the name of a zone, which says no offset",
-            "`%z` reads an offset such as `+0100`; a name that is always the same is text of the format, as in `%H:%M UTC`",
-        )),
-        Item::Numeric(Numeric::Nanosecond, _) => Some((
-            "%f",
-            "counts nanoseconds: it would read `.5` as 5 of them",
-            "`%.f` reads a fraction of a second with its point, `%6f` six digits of one",
-        )),
-        Item::Fixed(Fixed::RFC3339) => Some((
-            "%+",
-            "does not say how many digits there are",
-            "use the format `iso`",
-        )),
-        _ => None,
-    }
-}
-
-/// Reads a text item by item: each takes what it would write. Chrono by itself passes over blanks, and takes fewer
-/// digits than there have to be.
-fn parse(text: &str, items: &[Item<'static>]) -> Option<Parsed> {
-    let mut parsed = Parsed::new();
-    let mut rest = text;
-    for item in items {
-        let behind = parse_and_remainder(&mut parsed, rest, std::iter::once(item)).ok()?;
-        let taken = rest.get(..rest.len() - behind.len())?;
-        if !is_whole(item, taken) {
-            return None;
+fn pattern(node: &Node, text: &str, problems: &mut Problems) -> Option<TimePattern> {
+    match TimePattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err((message, hint)) => {
+            problems.push(node.problem(message).with_hint(hint));
+            None
         }
-        rest = behind;
     }
-    rest.is_empty().then_some(parsed)
-}
-
-/// Whether an item could have written the text that it took.
-fn is_whole(item: &Item<'_>, taken: &str) -> bool {
-    match item {
-        Item::Space(blanks) => taken == *blanks,
-        Item::OwnedSpace(blanks) => taken == &**blanks,
-        Item::Numeric(numeric, pad) => {
-            let digits = match pad {
-                Pad::Space => taken.trim_start_matches(' '),
-                Pad::Zero | Pad::None => taken,
-            };
-            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-            // Without padding, as in `%-d`, a number has as many digits as it likes.
-            let is_wide = *pad == Pad::None || width(numeric).is_none_or(|w| taken.len() == w);
-            is_number && is_wide
-        }
-        Item::Fixed(Fixed::Nanosecond) => taken.len() <= ".123456789".len(),
-        Item::Fixed(Fixed::Nanosecond3) => taken.len() == ".123".len(),
-        Item::Fixed(Fixed::Nanosecond6) => taken.len() == ".123456".len(),
-        Item::Fixed(Fixed::Nanosecond9) => taken.len() == ".123456789".len(),
-        Item::Fixed(_) => !taken.contains(char::is_whitespace),
-        Item::Literal(_) | Item::OwnedLiteral(_) | Item::Error => true,
-    }
-}
-
-/// Characters of a number; none when it has no limit.
-fn width(numeric: &Numeric) -> Option<usize> {
-    match numeric {
-        Numeric::Year | Numeric::IsoYear => Some(4),
-        Numeric::Ordinal => Some(3),
-        Numeric::Quarter | Numeric::NumDaysFromSun | Numeric::WeekdayFromMon => Some(1),
-        Numeric::Timestamp => None,
-        _ => Some(2),
-    }
-}
-
-/// A date whose parts all differ, in the afternoon.
-fn sample() -> Option<DateTime<FixedOffset>> {
-    let date = NaiveDate::from_ymd_opt(2013, 2, 3)?;
-    let time = NaiveTime::from_hms_opt(16, 5, 6)?;
-    Some(NaiveDateTime::new(date, time).and_utc().fixed_offset())
-}
-
-fn reads_back_date(items: &[Item<'static>]) -> bool {
-    let Some(date) = sample().map(|sample| sample.date_naive()) else {
-        return false;
-    };
-    let mut text = String::new();
-    let written = std::fmt::write(
-        &mut text,
-        format_args!("{}", date.format_with_items(items.iter())),
-    );
-    written.is_ok() && parse_date(&text, items) == Some(date)
-}
-
-fn reads_back_timestamp(items: &[Item<'static>]) -> bool {
-    let Some(moment) = sample() else {
-        return false;
-    };
-    let mut text = String::new();
-    let written = std::fmt::write(
-        &mut text,
-        format_args!("{}", moment.format_with_items(items.iter())),
-    );
-    let found = parse_timestamp(&text, items).map(|found| match found {
-        ParsedTime::Moment(moment) => moment.naive_utc(),
-        ParsedTime::Local(local) => local,
-    });
-    // Seconds may be missing, hours and minutes not.
-    let minutes = |time: NaiveDateTime| time.and_utc().timestamp() / 60;
-    written.is_ok() && found.map(minutes) == Some(minutes(moment.naive_utc()))
-}
-
-/// A date by the items of a format.
-pub(crate) fn parse_date(text: &str, items: &[Item<'static>]) -> Option<NaiveDate> {
-    let parsed = parse(text, items)?;
-    let date = parsed.to_naive_date().ok()?;
-    (1..=9999).contains(&date.year()).then_some(date)
-}
-
-/// A timestamp by the items of a format.
-pub(crate) fn parse_timestamp(text: &str, items: &[Item<'static>]) -> Option<ParsedTime> {
-    let parsed = parse(text, items)?;
-    let found = if parsed.offset().is_some() || parsed.timestamp().is_some() {
-        let moment = match parsed.offset() {
-            Some(_) => parsed.to_datetime().ok()?,
-            None => parsed
-                .to_naive_datetime_with_offset(0)
-                .ok()?
-                .and_utc()
-                .fixed_offset(),
-        };
-        ParsedTime::Moment(moment)
-    } else {
-        ParsedTime::Local(parsed.to_naive_datetime_with_offset(0).ok()?)
-    };
-    let time = match found {
-        ParsedTime::Moment(moment) => moment.naive_utc(),
-        ParsedTime::Local(local) => local,
-    };
-    // Chrono keeps a second 60 as more than a whole second of nanoseconds.
-    let exists = (1..=9999).contains(&time.year()) && time.nanosecond() < NANOS_IN_SECOND;
-    exists.then_some(found)
 }
 
 /// `UTC` or an offset such as `+01:00`. Named zones are refused: their rules are not part of Lakegate.

@@ -82,6 +82,57 @@ async fn refused_batch_that_runs_again_is_in_quarantine_once_by_the_rules_of_its
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dropped_rows_are_counted_and_kept_nowhere() {
+    let project = project("mode: append, rules: checks/c.yaml").await;
+    project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,20\n3,Rom,30\n");
+    let rules = |at_least: &str| {
+        format!(
+            "version: 1\ntable: silver.cities\ncolumns:\n  n: [{{ between: {{ max: 15, at_least: {at_least}, bad_rows: drop }} }}]\n"
+        )
+    };
+    project.write("checks/c.yaml", &rules("50%"));
+    expect(&project.run().await, "publish_cities", Outcome::Refused);
+    project.write("checks/c.yaml", &rules("30%"));
+    let report = project.run().await;
+    expect(&report, "publish_cities", Outcome::Done);
+    let stage = report.stage("publish_cities").unwrap();
+    assert_eq!((stage.dropped, stage.quarantined), (Some(2), None));
+    assert_eq!((stage.rows, stage.table_rows), (Some(3), Some(1)));
+    assert!(stage.quarantine_tables.is_empty());
+    let check = &stage.report.as_ref().unwrap().checks[0];
+    assert_eq!((check.rows, check.bad_rows), (Some(3), Some(2)));
+    assert_eq!(project.rows(ALL).await, ["1,Ulm,10"]);
+    let recorded = "SELECT stage, quarantined, dropped FROM lakegate.stages WHERE dropped > 0";
+    assert_eq!(project.rows(recorded).await, ["publish_cities,,2"]);
+    let quarantine = "silver.cities__quarantine".parse().unwrap();
+    assert!(
+        project
+            .lakegate
+            .catalog
+            .history(&quarantine, None)
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_that_a_quarantine_wants_is_kept_though_another_check_drops_it() {
+    let project = project("mode: append, rules: checks/c.yaml").await;
+    project.write("data/a.csv", "id,city,n\n1,Ulm,10\n2,Bern,20\n3,Rom,30\n");
+    project.write(
+        "checks/c.yaml",
+        "version: 1\ntable: silver.cities\ncolumns:\n  n:\n    - between: { max: 15, at_least: 30%, bad_rows: drop }\n    - between: { name: far, max: 25, at_least: 30%, bad_rows: quarantine }\n",
+    );
+    let report = project.run().await;
+    expect(&report, "publish_cities", Outcome::Done);
+    let stage = report.stage("publish_cities").unwrap();
+    assert_eq!((stage.dropped, stage.quarantined), (Some(1), Some(1)));
+    assert_eq!(project.rows(ALL).await, ["1,Ulm,10"]);
+    let kept = "SELECT id, _failed_checks FROM silver.cities__quarantine";
+    assert_eq!(project.rows(kept).await, ["3,[n/between, n/between/far]"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quarantine_takes_columns_that_it_lacks_and_keeps_its_rows() {
     let project =
         project("mode: append, schema_evolution: add_columns, rules: checks/c.yaml").await;
@@ -108,7 +159,7 @@ async fn quarantine_without_room_for_bad_rows_says_which_threshold_to_lower() {
     expect(&report, "publish_cities", Outcome::Refused);
     assert_eq!(
         report.stage("publish_cities").unwrap().hint.as_deref(),
-        Some("`at_least` of `n/between` is 100%: lower it to let rows go to quarantine")
+        Some("`at_least` of `n/between` is 100%: lower it to let bad rows be taken out")
     );
 }
 

@@ -4,8 +4,10 @@ use chrono::{
     DateTime, Datelike, FixedOffset, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Utc,
 };
 
+use lakegate_rules::ParsedTime;
+
 use super::values::{Reason, local_micros, micros};
-use crate::schema_file::{ParsedTime, TimeFormat, parse_date, parse_timestamp};
+use crate::schema_file::TimeFormat;
 
 const NOT_A_DATE: &str = "is not a date of the expected format";
 const NO_SUCH_DATE: &str = "is not a date that exists between the years 1 and 9999";
@@ -23,8 +25,8 @@ pub(super) fn date(text: &str, formats: &[TimeFormat]) -> Result<NaiveDate, Reas
                 Some((None, [])) => reason = NO_SUCH_DATE,
                 _ => {}
             },
-            TimeFormat::Pattern(items) => {
-                if let Some(date) = parse_date(text, items) {
+            TimeFormat::Pattern(pattern) => {
+                if let Some(date) = pattern.date(text) {
                     return Ok(date);
                 }
             }
@@ -61,7 +63,7 @@ fn time(text: &str, formats: &[TimeFormat]) -> Result<ParsedTime, Reason> {
             TimeFormat::Iso => iso_time(text.as_bytes()),
             TimeFormat::EpochSeconds => epoch(text, 1_000_000),
             TimeFormat::EpochMillis => epoch(text, 1_000),
-            TimeFormat::Pattern(items) => match parse_timestamp(text, items) {
+            TimeFormat::Pattern(pattern) => match pattern.time(text) {
                 Some(time) if has_finer_than_micros(time) => Err(TOO_FINE),
                 Some(time) => Ok(time),
                 None => Err(NOT_A_TIMESTAMP),

@@ -31,8 +31,12 @@ impl Planning<'_> {
             }
         };
         self.expect_columns(publish, &columns);
-        if publish.rules.as_deref().is_some_and(takes_rows_out)
-            && let Some(taken) = quarantine::taken_name(&columns)
+        let diverting = publish
+            .rules
+            .as_deref()
+            .filter(|suite| takes_rows_out(suite));
+        if let Some(suite) = diverting
+            && let Some(taken) = quarantine::name_taken_by(&columns, suite)
         {
             let (message, hint) = quarantine::name_is_taken(&publish.view, &taken);
             self.problem(publish.view_span, message, Some(hint));

@@ -35,6 +35,8 @@ pub(crate) enum Quantity {
         /// Denominator; not zero.
         count: u64,
     },
+    /// The first number divided by the second, which may be zero; nothing of nothing is all of it.
+    Ratio(Number, Number),
     /// A date or timestamp: microseconds since 1970, UTC, and its text.
     Moment(i64, String),
     /// Text.
@@ -93,6 +95,14 @@ impl Quantity {
         }
     }
 
+    /// Two numbers beside each other; `None` when one of them is none.
+    pub(crate) fn ratio(part: &Self, whole: &Self) -> Option<Self> {
+        match (part, whole) {
+            (Self::Number(part), Self::Number(whole)) => Some(Self::Ratio(*part, *whole)),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_nan(&self) -> bool {
         let (Self::Number(number) | Self::Mean { sum: number, .. }) = self else {
             return false;
@@ -106,6 +116,7 @@ impl Quantity {
             Self::Number(number) => number.to_f64(),
             Self::Share { part, whole } => *part as f64 / *whole as f64,
             Self::Mean { sum, count } => sum.to_f64() / *count as f64,
+            Self::Ratio(part, whole) => ratio(*part, *whole),
             Self::Age(milliseconds) => *milliseconds as f64 / 1000.0,
             Self::Moment(micros, _) => *micros as f64 / 1e6,
             Self::Text(_) => return None,
@@ -135,6 +146,9 @@ impl Quantity {
             }
             (Self::Share { part, whole }, Amount::Percent(percent)) => {
                 compare_share(*part, *whole, *percent)
+            }
+            (Self::Ratio(part, whole), Amount::Percent(percent)) => {
+                compare_ratio(*part, *whole, *percent)
             }
             (Self::Age(left), Amount::Duration(right)) => {
                 Some(i128::from(*left).cmp(&i128::try_from(right.as_millis()).ok()?))
@@ -212,12 +226,47 @@ fn compare_share(part: u64, whole: u64, percent: Number) -> Option<Ordering> {
     }
 }
 
+/// The first number divided by the second, as a floating-point number.
+fn ratio(part: Number, whole: Number) -> f64 {
+    let (part, whole) = (part.to_f64(), whole.to_f64());
+    if part == 0.0 && whole == 0.0 {
+        1.0
+    } else {
+        part / whole
+    }
+}
+
+/// A ratio beside a percent: a hundred parts beside the percent of the whole, where that is exact.
+fn compare_ratio(part: Number, whole: Number, percent: Number) -> Option<Ordering> {
+    if let (
+        Number::Exact {
+            unscaled: part,
+            scale: part_scale,
+        },
+        Number::Exact {
+            unscaled: whole,
+            scale: whole_scale,
+        },
+        Number::Exact { unscaled, scale },
+    ) = (part, whole, percent)
+        && whole != i256::ZERO
+        && let Some(parts) = part.checked_mul(i256::from_i128(100))
+        && let Some(wanted) = unscaled.checked_mul(whole)
+    {
+        let order = compare_exactly((parts, part_scale), (wanted, whole_scale + scale))?;
+        let is_negative = whole < i256::ZERO;
+        return Some(if is_negative { order.reverse() } else { order });
+    }
+    (ratio(part, whole) * 100.0).partial_cmp(&percent.to_f64())
+}
+
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => number.fmt(f),
             Self::Share { part, whole } => f.write_str(&percent(*part, *whole)),
             Self::Mean { sum, count } => mean(*sum, *count).fmt(f),
+            Self::Ratio(part, whole) => f.write_str(&ratio_text(*part, *whole)),
             Self::Age(milliseconds) if *milliseconds < 0 => {
                 write!(f, "{} in the future", duration(milliseconds.unsigned_abs()))
             }
@@ -245,15 +294,37 @@ fn percent(part: u64, whole: u64) -> String {
         return "no rows".to_owned();
     }
     let share = part as f64 * 100.0 / whole as f64;
-    for digits in 2..17 {
-        let text = format!("{share:.digits$}");
+    let text = percent_text(share, part == whole, part == 0);
+    text.unwrap_or_else(|| format!("{part} of {whole}"))
+}
+
+/// A percent with as many digits as it takes not to read `100` or `0` unless it is.
+fn percent_text(percent: f64, is_all: bool, is_nothing: bool) -> Option<String> {
+    (2..17).find_map(|digits| {
+        let text = format!("{percent:.digits$}");
         let text = text.trim_end_matches('0').trim_end_matches('.');
-        let rounds_to_end = (text == "100" && part != whole) || (text == "0" && part != 0);
-        if !rounds_to_end {
-            return format!("{text}%");
-        }
+        let is_zero = matches!(text, "0" | "-0");
+        let rounds_to_end = (text == "100" && !is_all) || (is_zero && !is_nothing);
+        (!rounds_to_end).then(|| format!("{text}%"))
+    })
+}
+
+/// A ratio for people, in percent.
+fn ratio_text(part: Number, whole: Number) -> String {
+    let ratio = ratio(part, whole);
+    if !ratio.is_finite() {
+        let text = if ratio.is_nan() { "NaN" } else { "infinite" };
+        return text.to_owned();
     }
-    format!("{part} of {whole}")
+    let is_all = part.compare(whole) == Some(Ordering::Equal);
+    let is_nothing = part.to_f64() == 0.0;
+    let percent = if is_nothing && !is_all {
+        0.0
+    } else {
+        ratio * 100.0
+    };
+    let text = percent_text(percent, is_all, is_nothing);
+    text.unwrap_or_else(|| format!("{part} of {whole}"))
 }
 
 fn duration(milliseconds: u64) -> String {

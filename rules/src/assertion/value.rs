@@ -57,6 +57,8 @@ pub(crate) enum Unit {
     Number,
     /// Numbers, or percents of the values.
     CountOrShare,
+    /// Percents of another number, more than all of it among them.
+    Ratio,
     /// Durations.
     Duration,
     /// Numbers, dates, timestamps or text, as the column has.
@@ -71,6 +73,7 @@ impl Unit {
             Self::Share => "a percent such as `99.5%`",
             Self::Number => "a number",
             Self::CountOrShare => "a number, or a percent such as `90%`",
+            Self::Ratio => "a percent such as `99.5%` or `102%`",
             Self::Duration => "a duration with its unit, such as `6h` or `30min`",
             Self::Any => "a number, a date, a timestamp or text",
         }
@@ -79,7 +82,7 @@ impl Unit {
     fn takes(self, amount: &Amount) -> bool {
         match self {
             Self::None => false,
-            Self::Share => matches!(amount, Amount::Percent(_)),
+            Self::Share | Self::Ratio => matches!(amount, Amount::Percent(_)),
             Self::Number => matches!(amount, Amount::Number(_)),
             Self::CountOrShare => matches!(amount, Amount::Number(_) | Amount::Percent(_)),
             Self::Duration => matches!(amount, Amount::Duration(_)),

@@ -13,17 +13,18 @@
 //! table_checks:
 //!   - exists_in: { columns: [customer_id, country], table: silver.customers, at_least: 10% }
 //! ```
+//!
+//! Source: Deequ 2.0 `ReferentialIntegrity`, which counts values of the checked table once each, and a null as one.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::common::TableReference;
 
-use super::{CheckKind, Place, Rule, sql_type};
+use super::{CheckKind, Place, Rule};
 use crate::assertion::Unit;
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
-use crate::literal::{common_type, comparable, rounding_hint};
-use crate::plan::{Lookup, LookupKey, Planner, Trouble, Work, field_of, plain_type};
+use crate::other_table::{OtherTable, TABLE, TABLE_WHERE};
+use crate::plan::{Lookup, Planner, Trouble, Work};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
 use crate::yaml::Span;
@@ -31,7 +32,7 @@ use crate::yaml::Span;
 pub(crate) struct ExistsIn;
 
 const SETTINGS: &[Setting] = &[
-    Setting::required("table", Form::Text, "The other table."),
+    TABLE,
     Setting::optional("column", Form::Text, "Its column, below a column.").only_in(Place::Column),
     Setting::optional(
         "columns",
@@ -45,11 +46,7 @@ const SETTINGS: &[Setting] = &[
         "The columns of the other table for them.",
     )
     .only_in(Place::Table),
-    Setting::optional(
-        "table_where",
-        Form::Text,
-        "SQL condition: only rows of the other table for which it is true count.",
-    ),
+    TABLE_WHERE,
 ];
 
 impl CheckKind for ExistsIn {
@@ -78,10 +75,7 @@ impl CheckKind for ExistsIn {
     }
 
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
-        let table_span = settings.span("table");
-        let table = settings.text("table");
-        let where_span = settings.span("table_where");
-        let table_where = settings.text("table_where").map(|sql| (sql, where_span));
+        let table = OtherTable::read(settings);
         let misplaced: &[&str] = match column {
             Some(_) => &["columns", "table_columns"],
             None => &["column"],
@@ -128,37 +122,19 @@ impl CheckKind for ExistsIn {
             );
             settings.problem(Some("table_columns"), message, None);
         }
-        let table = table?;
-        if !is_table_name(&table) {
-            let message = format!("`{table}` is no table name");
-            let hint = Some("write `schema.table`".to_owned());
-            settings.problem(Some("table"), message, hint);
-        }
         Some(Arc::new(OccursIn {
             columns,
-            table,
-            table_span,
+            table: table?,
             table_columns,
-            table_where,
         }))
     }
-}
-
-fn is_table_name(name: &str) -> bool {
-    let reference = TableReference::parse_str(name);
-    !reference.table().trim().is_empty()
-        && reference.schema().is_none_or(|s| !s.trim().is_empty())
-        && reference.to_vec().len() == name.matches('.').count() + 1
-        || name.contains('"')
 }
 
 #[derive(Debug)]
 struct OccursIn {
     columns: Vec<String>,
-    table: String,
-    table_span: Span,
+    table: OtherTable,
     table_columns: Vec<String>,
-    table_where: Option<(String, Span)>,
 }
 
 #[async_trait]
@@ -167,39 +143,17 @@ impl Rule for OccursIn {
         for column in &self.columns {
             planner.field(column)?;
         }
-        let table = planner.table(&self.table).await?;
-        let schema = table.schema();
-        let mut keys = Vec::new();
-        for (column, other) in self.columns.iter().zip(&self.table_columns) {
-            let whose = format!("table `{}`", self.table);
-            let other_type = field_of(&schema, other, &whose)?.data_type();
-            let data_type = planner.field(column)?.data_type();
-            let Some(common) = common_type(data_type, other_type) else {
-                return Err(Trouble::new(format!(
-                    "column `{column}` ({}) cannot be found in `{}.{other}` ({}): the types differ",
-                    sql_type(data_type),
-                    self.table,
-                    sql_type(other_type)
-                ))
-                .with_hint(rounding_hint(plain_type(data_type), plain_type(other_type))));
-            };
-            keys.push(LookupKey {
-                column: column.clone(),
-                own: comparable(column, data_type, &common),
-                other: comparable(other, other_type, &common),
-            });
-        }
-        let table_where = match &self.table_where {
-            Some((sql, span)) => {
-                let condition = planner.condition_over(sql, &schema);
-                Some(condition.map_err(|trouble| trouble.at(*span))?)
-            }
-            None => None,
-        };
+        let found = self.table.find(planner).await?;
+        let names = self.columns.iter().zip(&self.table_columns);
+        let keys = names.map(|(column, other)| {
+            self.table
+                .pair(planner, &found, (column, other), "found in")
+        });
+        let keys = keys.collect::<Result<_, _>>()?;
         Ok(Work::Lookup(Lookup {
             keys,
-            table,
-            table_where,
+            table: found.table,
+            table_where: found.filter,
         }))
     }
 
@@ -208,6 +162,6 @@ impl Rule for OccursIn {
     }
 
     fn references(&self) -> Vec<(String, Span)> {
-        vec![(self.table.clone(), self.table_span)]
+        self.table.references()
     }
 }

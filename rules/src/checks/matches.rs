@@ -4,7 +4,13 @@
 //! Look-around and back-references work. A named `format` means the whole text:
 //! `email`, `url`, `uuid`, `ipv4`, `ipv6`, `iso_date` (`2024-12-31`, a day of the calendar),
 //! `iso_timestamp` (`2024-12-31T23:59:59`, with or without fraction and zone), `integer`,
-//! `decimal`, `country_code` (two upper-case letters) and `currency_code` (three).
+//! `decimal`, `country_code` (two upper-case letters), `currency_code` (three), `credit_card`
+//! (a number of an issuer's length whose check digit is right, without separators or with blanks
+//! or hyphens between its groups) and `us_ssn` (`123-45-6789`, with hyphens, blanks or neither, and
+//! no number that is never given out).
+//! With `anywhere: true` an `email`, `url`, `credit_card` or `us_ssn` may stand anywhere in the text,
+//! between word boundaries; `at_most: 0%` then finds texts that must not hold one, where nulls are
+//! left out by `where`.
 //! Nulls pass; the empty string has to match.
 //! The threshold is the share of good rows; without one, every row has to be good.
 //!
@@ -14,7 +20,10 @@
 //!     - matches: { format: email, at_least: 99.5%, bad_rows: quarantine }
 //!   status:
 //!     - matches: "^[a-z]+$"
+//!     - matches: { format: credit_card, anywhere: true, at_most: 0%, where: status IS NOT NULL }
 //! ```
+//!
+//! Source: Deequ 2.0 `PatternMatch`; its named patterns are those of `anywhere: true`, without the check digit.
 
 use std::sync::Arc;
 
@@ -24,10 +33,10 @@ use super::{CheckKind, Place, Rule};
 use crate::assertion::Unit;
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
 use crate::literal::text_column;
-use crate::pattern::{FORMATS, TextPattern};
+use crate::pattern::{FORMATS, FOUND_FORMATS, Format, TextPattern};
 use crate::plan::{Measure, Planner, Trouble, Work};
-use crate::row_test;
-use crate::settings::{Form, Setting, Settings};
+use crate::row_test::{self, RowTest};
+use crate::settings::{Form, Setting, Settings, quoted};
 use crate::suite::Check;
 
 pub(crate) struct Matches;
@@ -44,6 +53,8 @@ const FORMAT_NAMES: &[&str] = &[
     "decimal",
     "country_code",
     "currency_code",
+    "credit_card",
+    "us_ssn",
 ];
 
 const SETTINGS: &[Setting] = &[
@@ -56,6 +67,11 @@ const SETTINGS: &[Setting] = &[
         "format",
         Form::Choice(FORMAT_NAMES),
         "A named format of the whole text.",
+    ),
+    Setting::optional(
+        "anywhere",
+        Form::Flag,
+        "Whether the format may stand anywhere in the text. Default: `false`.",
     ),
 ];
 
@@ -89,6 +105,12 @@ impl CheckKind for Matches {
     }
 
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
+        let is_anywhere = settings.flag("anywhere").unwrap_or(false);
+        if settings.has("anywhere") && settings.has("pattern") {
+            let message = "`anywhere` belongs to a `format`".to_owned();
+            let hint = Some("a pattern matches anywhere unless `^` and `$` anchor it".to_owned());
+            settings.problem(Some("anywhere"), message, hint);
+        }
         let test = match (settings.has("pattern"), settings.has("format")) {
             (true, false) => {
                 let pattern = settings.text("pattern")?;
@@ -100,7 +122,13 @@ impl CheckKind for Matches {
                     }
                 }
             }
-            (false, true) => TextPattern::format(settings.choice("format", FORMATS)?),
+            (false, true) => {
+                let format = settings.choice("format", FORMATS)?;
+                match is_anywhere {
+                    true => found_format(format, settings)?,
+                    false => TextPattern::Format(format),
+                }
+            }
             (true, true) => {
                 let message = "check `matches` has both `pattern` and `format`".to_owned();
                 let hint = Some("write two checks".to_owned());
@@ -116,18 +144,33 @@ impl CheckKind for Matches {
             }
         };
         let column = column?.to_owned();
-        Some(Arc::new(HasPattern { column, test }))
+        Some(Arc::new(PassesTest { column, test }))
     }
 }
 
+fn found_format(format: Format, settings: &mut Settings<'_>) -> Option<TextPattern> {
+    let names = FORMATS.iter().filter(|(_, known)| *known == format);
+    if names
+        .into_iter()
+        .any(|(name, _)| FOUND_FORMATS.contains(name))
+    {
+        return Some(TextPattern::Holds(format));
+    }
+    let message = "this format is always the whole text".to_owned();
+    let hint = format!("`anywhere` goes with {}", quoted(FOUND_FORMATS));
+    settings.problem(Some("anywhere"), message, Some(hint));
+    None
+}
+
+/// Every text of a column passes a test.
 #[derive(Debug)]
-struct HasPattern {
-    column: String,
-    test: TextPattern,
+pub(super) struct PassesTest<T> {
+    pub(super) column: String,
+    pub(super) test: T,
 }
 
 #[async_trait]
-impl Rule for HasPattern {
+impl<T: RowTest + Clone> Rule for PassesTest<T> {
     async fn plan(&self, check: &Check, planner: &Planner) -> Result<Work, Trouble> {
         let column = text_column(check, planner, &self.column)?;
         let test = row_test::call(self.test.clone(), column);

@@ -3,6 +3,7 @@
 //! The documentation of a kind is the head of its file; `explain`, the reference and the JSON
 //! Schema are made from it and from the kind's settings.
 
+mod aggregate_match;
 mod approx_distinct;
 mod between;
 mod column_count;
@@ -10,6 +11,8 @@ mod compare;
 mod completeness;
 mod correlation;
 mod data_type;
+mod dataset_match;
+mod date_format;
 mod distinct;
 mod distinctness;
 mod distribution;
@@ -17,6 +20,7 @@ mod duplicate_rows;
 mod entropy;
 mod exists_in;
 mod freshness;
+mod implies;
 mod interquartile_range;
 mod kurtosis;
 mod length;
@@ -29,13 +33,18 @@ mod min;
 mod min_length;
 mod mutual_information;
 mod not_null;
+mod number_format;
 mod one_of;
+mod ordered;
+mod primary_key;
 mod quantile;
 mod range;
 mod ratio_of_sums;
 mod row_count;
+mod row_count_match;
 mod satisfies;
 mod schema;
+mod schema_match;
 mod skewness;
 mod sql;
 mod sql_metric;
@@ -66,6 +75,7 @@ pub(crate) use schema::{SCHEMA_KEYS, SchemaSection, sql_type};
 
 /// Every kind of check, by name. A test fails when a file beside this one is not in the table.
 pub(crate) const KINDS: &[&dyn CheckKind] = &[
+    &aggregate_match::AggregateMatch,
     &approx_distinct::ApproxDistinct,
     &between::Between,
     &column_count::ColumnCount,
@@ -73,6 +83,8 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &completeness::Completeness,
     &correlation::Correlation,
     &data_type::DataType,
+    &dataset_match::DatasetMatch,
+    &date_format::DateFormat,
     &distinct::Distinct,
     &distinctness::Distinctness,
     &distribution::Distribution,
@@ -80,6 +92,7 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &entropy::Entropy,
     &exists_in::ExistsIn,
     &freshness::Freshness,
+    &implies::Implies,
     &interquartile_range::InterquartileRange,
     &kurtosis::Kurtosis,
     &length::Length,
@@ -92,13 +105,18 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &min_length::MinLength,
     &mutual_information::MutualInformation,
     &not_null::NotNull,
+    &number_format::NumberFormat,
     &one_of::OneOf,
+    &ordered::Ordered,
+    &primary_key::PrimaryKey,
     &quantile::Quantile,
     &range::Range,
     &ratio_of_sums::RatioOfSums,
     &row_count::RowCount,
+    &row_count_match::RowCountMatch,
     &satisfies::Satisfies,
     &schema::Schema,
+    &schema_match::SchemaMatch,
     &skewness::Skewness,
     &sql::Sql,
     &sql_metric::SqlMetric,
@@ -159,9 +177,10 @@ pub(crate) trait CheckKind: Sync {
         true
     }
 
-    /// Whether it says nothing without a threshold. A check of single rows wants all of them to be good.
+    /// Whether it says nothing without a threshold. A check of single rows wants all of them to be good, and one that
+    /// compares with another table no difference.
     fn needs_threshold(&self) -> bool {
-        self.unit() != Unit::None && !self.is_row_level()
+        !matches!(self.unit(), Unit::None | Unit::Ratio) && !self.is_row_level()
     }
 
     /// Settings that say what is wanted, each group complete in itself: one group has to be given, or a threshold where

@@ -177,36 +177,44 @@ impl Rule for SchemaSection {
     }
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {
-        let Measured::Differences {
-            columns,
-            differences,
-        } = measured
-        else {
-            return Err(mismatch(check));
-        };
-        let expected = match self.mode {
+        assess_differences(check, measured, |columns| match self.mode {
             Mode::Exact => format!("exactly these {columns} columns"),
             Mode::AtLeast => format!("these {columns} columns"),
-        };
-        let verdict = match (differences.is_empty(), check.severity) {
-            (true, _) => Verdict::Pass,
-            (false, Severity::Warn) => Verdict::Warn,
-            (false, Severity::Error) => Verdict::Fail,
-        };
-        Ok(Finding {
-            verdict,
-            metric: Some(differences.len() as f64),
-            distance: Some(differences.len() as f64),
-            observed: match differences.len() {
-                0 => "as wanted".to_owned(),
-                1 => "1 difference".to_owned(),
-                n => format!("{n} differences"),
-            },
-            expected,
-            rows: None,
-            bad_rows: None,
-            message: (!differences.is_empty()).then(|| differences.join("; ")),
-            samples: Vec::new(),
         })
     }
+}
+
+/// Says what differs from the wanted schema, which is described by the number of its columns.
+pub(super) fn assess_differences(
+    check: &Check,
+    measured: Measured,
+    expected: impl Fn(u64) -> String,
+) -> Result<Finding, Trouble> {
+    let Measured::Differences {
+        columns,
+        differences,
+    } = measured
+    else {
+        return Err(mismatch(check));
+    };
+    let verdict = match (differences.is_empty(), check.severity) {
+        (true, _) => Verdict::Pass,
+        (false, Severity::Warn) => Verdict::Warn,
+        (false, Severity::Error) => Verdict::Fail,
+    };
+    Ok(Finding {
+        verdict,
+        metric: Some(differences.len() as f64),
+        distance: Some(differences.len() as f64),
+        observed: match differences.len() {
+            0 => "as wanted".to_owned(),
+            1 => "1 difference".to_owned(),
+            n => format!("{n} differences"),
+        },
+        expected: expected(columns),
+        rows: None,
+        bad_rows: None,
+        message: (!differences.is_empty()).then(|| differences.join("; ")),
+        samples: Vec::new(),
+    })
 }

@@ -14,7 +14,8 @@ pub(crate) const LEVELS: &[(&str, Severity)] =
     &[("warn", Severity::Warn), ("error", Severity::Error)];
 
 impl Settings<'_> {
-    /// The thresholds in the common form. Kinds that judge single rows want every row to be good when none is given.
+    /// The thresholds in the common form. Without one, kinds that judge single rows want every row to be good, and those
+    /// that compare with another table want no difference.
     pub(super) fn thresholds(
         &mut self,
         kind: &dyn CheckKind,
@@ -68,6 +69,10 @@ impl Settings<'_> {
         if !is_given && kind.is_row_level() {
             let every_row = Value::parse("100%", unit).map(Bound::AtLeast);
             return Thresholds::of(severity, every_row.into_iter().collect());
+        }
+        if !is_given && unit == Unit::Ratio {
+            let equal = Value::parse("100%", unit).map(Bound::Equals);
+            return Thresholds::of(severity, equal.into_iter().collect());
         }
         thresholds
     }
@@ -179,6 +184,7 @@ pub(crate) fn value_of(
     };
     if value.is_none() {
         let hint = match unit {
+            Unit::Ratio => Some("a percent of the other table carries its sign"),
             Unit::Share => Some("a share of rows carries its percent sign, from 0% to 100%"),
             _ => None,
         };

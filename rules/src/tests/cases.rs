@@ -172,6 +172,146 @@ async fn matches_and_length_look_at_text() {
 }
 
 #[tokio::test]
+async fn formats_mean_the_whole_text_or_a_part_of_it() {
+    let card = "('4111-1111-1111-1111'), ('My card is 4111-1111-1111-1111.'), ('4111-1111-1111-1112'), (NULL)";
+    check(card, "matches: {format: credit_card}", Fail, "50%").await;
+    let anywhere = "matches: {format: credit_card, anywhere: true}";
+    check(card, anywhere, Fail, "75%").await;
+    let none = "matches: {format: credit_card, anywhere: true, at_most: 0%, where: x IS NOT NULL}";
+    check(card, none, Fail, "66.67%").await;
+    check("('no card')", none, Pass, "0%").await;
+    check(
+        "('no card'), (NULL)",
+        "matches: {format: us_ssn}",
+        Fail,
+        "50%",
+    )
+    .await;
+    check(
+        "(1)",
+        "matches: {format: us_ssn, anywhere: true}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    let views =
+        "(arrow_cast('SSN 111-05-1130', 'Utf8View')), (arrow_cast('111-05-1130', 'Utf8View'))";
+    check(views, "matches: {format: us_ssn}", Fail, "50%").await;
+    check(
+        views,
+        "matches: {format: us_ssn, anywhere: true}",
+        Pass,
+        "100%",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn dates_and_numbers_are_spelled_as_wanted() {
+    let dates = "('31.12.2024'), ('2024-12-31'), ('31.11.2024'), (NULL)";
+    check(dates, "date_format: '%d.%m.%Y'", Fail, "50%").await;
+    check(dates, "date_format: ['%d.%m.%Y', '%Y-%m-%d']", Fail, "75%").await;
+    check("(''), (NULL)", "date_format: '%F'", Fail, "50%").await;
+    check(
+        "(DATE '2024-12-31')",
+        "date_format: '%d.%m.%Y'",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check("(NULL)", "date_format: '%d.%m.%Y'", Pass, "100%").await;
+    let numbers = "('1.234,56'), ('1234.56'), (''), (NULL)";
+    check(numbers, "number_format", Fail, "50%").await;
+    let german = "number_format: {decimal_point: ',', thousands_separator: '.', decimals: 2}";
+    check(numbers, german, Fail, "50%").await;
+    check("(1)", "number_format", Error, "not evaluated").await;
+}
+
+#[tokio::test]
+async fn implication_judges_where_its_condition_is_true() {
+    let rows = "(1), (2), (3), (NULL)";
+    check(rows, "implies: {when: x > 1, then: x > 2}", Fail, "75%").await;
+    check(
+        rows,
+        "implies: {when: x > 1, then: x > 2, where: x > 1}",
+        Fail,
+        "50%",
+    )
+    .await;
+    check(rows, "implies: {when: x > 5, then: x > 9}", Pass, "100%").await;
+    check(
+        rows,
+        "implies: {when: x = 1, then: 'NULL::boolean'}",
+        Fail,
+        "75%",
+    )
+    .await;
+    check(
+        rows,
+        "implies: {when: 'NULL::boolean', then: 1 = 2}",
+        Pass,
+        "100%",
+    )
+    .await;
+    // What stands behind `then` is computed only where the condition is true.
+    check(
+        "(0), (2)",
+        "implies: {when: x > 0, then: 2 / x = 1}",
+        Pass,
+        "100%",
+    )
+    .await;
+    check(
+        rows,
+        "implies: {when: y > 0, then: x = 1}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check(
+        rows,
+        "implies: {when: x > 0, then: x}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check(
+        "(1)",
+        "implies: {when: x > 0, then: x > 9, where: x > 5}",
+        Pass,
+        "no rows to judge",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn primary_key_is_unique_and_has_no_nulls() {
+    check("(1), (2)", "primary_key", Pass, "100%").await;
+    check("(1), (1), (2), (NULL)", "primary_key", Fail, "25%").await;
+    check(
+        "(1), (1), (2), (NULL)",
+        "primary_key: {where: x > 1}",
+        Pass,
+        "100%",
+    )
+    .await;
+    check("(NULL::int), (NULL::int)", "primary_key", Fail, "0%").await;
+    check(
+        "(1)",
+        "primary_key: {where: x > 1}",
+        Pass,
+        "no rows to judge",
+    )
+    .await;
+    let sql = "SELECT column1 AS a, column2 AS b FROM (VALUES (1, NULL), (1, NULL), (1, 2), (1, 2), (1, 3), (NULL, NULL))";
+    let yaml = "key: [a, b]\ntable_checks:\n  - primary_key: [a, b]\n  - primary_key: [a, c]\n";
+    let results = judge_sql(sql, yaml).await;
+    assert_eq!((results[0].bad_rows, results[0].rows), (Some(5), Some(6)));
+    assert_eq!(results[0].samples.len(), 5);
+    assert_eq!(results[1].verdict, Error);
+}
+
+#[tokio::test]
 async fn repeated_patterns_agree_with_single_ones() {
     let sql = "SELECT CASE WHEN value % 3 = 0 THEN 'abc' ELSE 'xyz' END AS x FROM generate_series(1, 3000)";
     let results = judge_sql(sql, "columns:\n  x:\n    - matches: '^a'\n").await;

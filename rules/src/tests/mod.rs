@@ -7,6 +7,8 @@ mod exact;
 mod faults;
 mod files;
 mod json_schema;
+mod ordered;
+mod other_tables;
 mod profiles;
 mod properties;
 mod quarantine;

@@ -98,6 +98,89 @@ async fn repeated_nan_is_marked_like_any_repeated_value() {
 }
 
 #[tokio::test]
+async fn marks_agree_with_the_count_for_each_kind() {
+    let checks = [
+        (
+            "columns",
+            "order_id",
+            "primary_key: {bad_rows: quarantine, where: order_id <> 2}",
+            0,
+        ),
+        (
+            "columns",
+            "customer_id",
+            "primary_key: {bad_rows: quarantine}",
+            3,
+        ),
+        (
+            "columns",
+            "customer_id",
+            "primary_key: {bad_rows: drop, where: order_id > 1}",
+            1,
+        ),
+        (
+            "columns",
+            "line_no",
+            "ordered: {by: ordered_at, strictly: true, bad_rows: drop}",
+            1,
+        ),
+        (
+            "columns",
+            "amount",
+            "ordered: {by: [order_id], per: country, bad_rows: quarantine}",
+            1,
+        ),
+        (
+            "table",
+            "",
+            "primary_key: {columns: [customer_id, country], bad_rows: quarantine}",
+            3,
+        ),
+        (
+            "table",
+            "",
+            "implies: {when: status = 'new', then: amount > 50, bad_rows: quarantine}",
+            1,
+        ),
+        (
+            "table",
+            "",
+            "dataset_match: {table: silver.customers, keys: [customer_id], where: order_id > 1, table_where: is_active, bad_rows: drop}",
+            1,
+        ),
+        (
+            "table",
+            "",
+            "dataset_match: {table: silver.customers, keys: {order_id: customer_id}, columns: {country: country}, bad_rows: quarantine}",
+            4,
+        ),
+    ];
+    for (place, column, check, bad) in checks {
+        let yaml = match place {
+            "columns" => format!("key: [order_id]\ncolumns: {{{column}: [{check}]}}\n"),
+            _ => format!("key: [order_id]\ntable_checks: [{check}]\n"),
+        };
+        let result = super::judge_subject(&orders().await, &yaml).await;
+        assert_eq!(result[0].bad_rows, Some(bad), "{yaml} {result:?}");
+        let found = marks(&yaml).await;
+        assert_eq!(found.len(), 4, "{yaml}");
+        let marked: Vec<String> = found
+            .iter()
+            .filter(|(_, failed)| !failed.is_empty())
+            .map(|(id, _)| id.to_string())
+            .collect();
+        assert_eq!(marked.len() as u64, bad, "{yaml}");
+        let mut samples: Vec<&str> = result[0]
+            .samples
+            .iter()
+            .map(|key| key[0].1.as_str())
+            .collect();
+        samples.sort_unstable();
+        assert_eq!(samples, marked, "{yaml}");
+    }
+}
+
+#[tokio::test]
 async fn without_such_checks_every_row_is_good() {
     let found = marks("columns:\n  status: [{one_of: [nothing]}]\n").await;
     assert_eq!(found.len(), 4);
