@@ -4,6 +4,7 @@
 //! `docs/deequ.md` says that we deviate in its circumstances; each section there is one of [`DEVIATIONS`].
 
 mod case;
+mod comparison;
 mod deviations;
 mod measured;
 mod rule;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::TableProvider;
+use datafusion::prelude::SessionContext;
 
 use self::case::{Case, Expected, is_close};
 use self::deviations::DEVIATIONS;
@@ -70,6 +72,7 @@ async fn outcome(case: &Case) -> Outcome {
     }
     let result = match (case.kind.as_str(), case.analyzer.as_str()) {
         ("distance", _) => Some(measured::distance(case)),
+        ("comparison", _) => comparison::answer(case).await,
         _ => answer(case).await,
     };
     let Some(result) = result else {
@@ -192,10 +195,17 @@ async fn good_rows(
     asked: &Asked,
     candidate: Arc<dyn TableProvider>,
 ) -> Result<Vec<Option<bool>>, String> {
-    let suite = parse_any(&asked.yaml)?;
-    let session = session();
+    marked(&parse_any(&asked.yaml)?, &session(), candidate).await
+}
+
+/// Which rows no check of a suite marks as bad, by their numbers.
+async fn marked(
+    suite: &Suite,
+    session: &SessionContext,
+    candidate: Arc<dyn TableProvider>,
+) -> Result<Vec<Option<bool>>, String> {
     let rows = session.read_table(candidate).map_err(|e| e.to_string())?;
-    let marked = mark(&suite, &session, rows, now());
+    let marked = mark(suite, session, rows, now());
     let marked = marked.await.map_err(|e| e.to_string())?;
     let mut found = Vec::new();
     for batch in marked.collect().await.map_err(|e| e.to_string())? {

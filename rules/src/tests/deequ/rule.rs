@@ -62,9 +62,12 @@ fn metric(case: &Case) -> Option<Asked> {
         "Compliance" => Some(good_rows(satisfies(case, case.text("predicate")))),
         "PatternMatch" => {
             let pattern = match case.text("pattern") {
-                "@EMAIL" => json!({"format": "email"}),
-                "@URL" => json!({"format": "url"}),
-                "@CREDITCARD" | "@SOCIAL_SECURITY_NUMBER_US" => return None,
+                "@EMAIL" => json!({"format": "email", "anywhere": true}),
+                "@URL" => json!({"format": "url", "anywhere": true}),
+                "@CREDITCARD" => json!({"format": "credit_card", "anywhere": true}),
+                "@SOCIAL_SECURITY_NUMBER_US" | "@SSN" => {
+                    json!({"format": "us_ssn", "anywhere": true})
+                }
                 regex => json!({"pattern": regex}),
             };
             Some(good_rows(below(case, column(), "matches", pattern)))
@@ -155,7 +158,8 @@ fn check(case: &Case) -> Option<Asked> {
         Some(good_rows(asked))
     };
     let contains = |format: &str| {
-        let asked = below(case, column, "matches", json!({"format": format}));
+        let format = json!({"format": format, "anywhere": true});
+        let asked = below(case, column, "matches", format);
         Some(good_rows(asked))
     };
     match case.analyzer.as_str() {
@@ -199,6 +203,13 @@ fn check(case: &Case) -> Option<Asked> {
         }
         "satisfies" => Some(good_rows(satisfies(case, case.text("predicate")))),
         "containsEmail" => contains("email"),
+        "containsURL" => contains("url"),
+        "containsCreditCardNumber" => contains("credit_card"),
+        "containsSocialSecurityNumber" => contains("us_ssn"),
+        "hasPattern" => {
+            let pattern = json!({"pattern": case.text("pattern")});
+            Some(good_rows(below(case, column, "matches", pattern)))
+        }
         "hasDataType" => {
             let is = match case.text("dataType") {
                 "Integral" => "integral",
@@ -352,7 +363,7 @@ fn schema(case: &Case) -> Option<Asked> {
             .fold(mask.to_owned(), |mask, (java, ours)| {
                 mask.replace(java, ours)
             });
-        let check = json!({"matches": {"date_format": format, "bad_rows": "quarantine"}});
+        let check = json!({"date_format": {"formats": format, "bad_rows": "quarantine"}});
         let present = json!({"not_null": {"bad_rows": "quarantine"}});
         let is_nullable = case.args["isNullable"].as_bool() != Some(false);
         let checks = if is_nullable {
