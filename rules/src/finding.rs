@@ -59,7 +59,7 @@ pub(crate) enum Measured {
         products: f64,
     },
     /// What several measures came to.
-    Several(Vec<Measured>),
+    Several(Vec<Self>),
     /// Groups of equal values.
     Groups {
         /// Rows that pass `where`.
