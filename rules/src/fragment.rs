@@ -3,6 +3,7 @@
 //! A parameter is replaced in the parsed statement by a literal of its type. Text is never pasted.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -121,14 +122,21 @@ impl VisitorMut for Binder<'_> {
 
 /// Lets a name without quotes mean the only column that is spelt like it but for upper and lower case, as in Spark and
 /// Athena.
+fn name_columns(expr: &mut ast::Expr, schema: &DFSchema) {
+    match expr.visit(&mut Namer { schema }) {
+        ControlFlow::Continue(()) => {}
+        ControlFlow::Break(never) => match never {},
+    }
+}
+
 struct Namer<'s> {
     schema: &'s DFSchema,
 }
 
 impl VisitorMut for Namer<'_> {
-    type Break = ();
+    type Break = Infallible;
 
-    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<Infallible> {
         let ident = match expr {
             ast::Expr::Identifier(ident) => Some(ident),
             ast::Expr::CompoundIdentifier(idents) => idents.first_mut(),
@@ -156,7 +164,7 @@ pub(crate) fn condition(
     let state = session.state();
     let mut parsed = sql::parse_expression(tokens(sql)?)?;
     parameters.bind(&mut parsed)?;
-    let _ = VisitMut::visit(&mut parsed, &mut Namer { schema });
+    name_columns(&mut parsed, schema);
     let parsed = ast::ExprWithAlias {
         expr: parsed,
         alias: None,

@@ -16,7 +16,7 @@
 //!       at_least: 50%
 //! ```
 //!
-//! Source: Deequ's `AggregateMatch`.
+//! Source: DQDL `AggregateMatch`.
 
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
 //! A profile for people at a terminal, with small charts.
 
-use std::fmt::Write as _;
-
 use super::{ColumnProfile, HistogramBin, Numbers, Profile, TopValue};
 use crate::{printable, thousands};
 
@@ -35,22 +33,15 @@ impl Profile {
 
 impl ColumnProfile {
     fn write_text(&self, rows: u64, text: &mut String) {
-        let _ = writeln!(text, "{}  {}", printable(&self.name), self.data_type);
+        text.push_str(&printable(&self.name));
+        text.push_str("  ");
+        text.push_str(&self.data_type);
+        text.push('\n');
         let line = |text: &mut String, label: &str, content: &str| {
-            let _ = writeln!(text, "  {label:<10} {content}");
+            text.push_str(format!("  {label:<10} {content}").trim_end());
+            text.push('\n');
         };
-        let mut counts = match self.completeness {
-            Some(share) => format!("{} ({})", thousands(rows - self.nulls), percent(share)),
-            None => "none".to_owned(),
-        };
-        if self.nulls > 0 {
-            let _ = write!(counts, ", {} null", thousands(self.nulls));
-        }
-        if let Some(distinct) = self.distinct {
-            let about = if self.distinct_is_exact { "" } else { "about " };
-            let _ = write!(counts, ", {about}{} distinct", thousands(distinct));
-        }
-        line(text, "values", &counts);
+        line(text, "values", &self.counts(rows));
         if let Some(inferred) = self.looks_like.as_ref().and_then(|looks| looks.inferred)
             && inferred != "text"
         {
@@ -88,6 +79,24 @@ impl ColumnProfile {
                 line(text, label, &top.bar(greatest));
             }
         }
+    }
+}
+
+impl ColumnProfile {
+    /// How many values, nulls and distinct values.
+    fn counts(&self, rows: u64) -> String {
+        let mut counts = vec![match self.completeness {
+            Some(share) => format!("{} ({})", thousands(rows - self.nulls), percent(share)),
+            None => "none".to_owned(),
+        }];
+        if self.nulls > 0 {
+            counts.push(format!("{} null", thousands(self.nulls)));
+        }
+        if let Some(distinct) = self.distinct {
+            let about = if self.distinct_is_exact { "" } else { "about " };
+            counts.push(format!("{about}{} distinct", thousands(distinct)));
+        }
+        counts.join(", ")
     }
 }
 

@@ -41,13 +41,13 @@ impl Distinct {
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
         self.values += (input.len() - input.logical_null_count()) as u64;
         match input.data_type() {
-            DataType::Utf8 => self.take_text(input.as_string::<i32>()),
-            DataType::LargeUtf8 => self.take_text(input.as_string::<i64>()),
-            DataType::Utf8View => self.take_text(input.as_string_view()),
-            DataType::Binary => self.take_bytes(input.as_binary::<i32>()),
-            DataType::LargeBinary => self.take_bytes(input.as_binary::<i64>()),
-            DataType::BinaryView => self.take_bytes(input.as_binary_view()),
-            DataType::FixedSizeBinary(_) => self.take_bytes(input.as_fixed_size_binary()),
+            DataType::Utf8 => self.take_text(&input.as_string::<i32>()),
+            DataType::LargeUtf8 => self.take_text(&input.as_string::<i64>()),
+            DataType::Utf8View => self.take_text(&input.as_string_view()),
+            DataType::Binary => self.take_bytes(&input.as_binary::<i32>()),
+            DataType::LargeBinary => self.take_bytes(&input.as_binary::<i64>()),
+            DataType::BinaryView => self.take_bytes(&input.as_binary_view()),
+            DataType::FixedSizeBinary(_) => self.take_bytes(&input.as_fixed_size_binary()),
             DataType::Boolean => self.update(&cast(input, &DataType::Int8)?)?,
             DataType::Dictionary(_, value) => self.update(&cast(input, value)?)?,
             data_type if data_type.is_floating() => {
@@ -71,13 +71,13 @@ impl Distinct {
         Ok(())
     }
 
-    fn take_text<'a>(&mut self, texts: impl StringArrayType<'a>) {
+    fn take_text<'a>(&mut self, texts: &impl StringArrayType<'a>) {
         for text in texts.iter().flatten() {
             self.sketch.update(raw_bytes::from_str(text));
         }
     }
 
-    fn take_bytes<'a>(&mut self, values: impl BinaryArrayType<'a>) {
+    fn take_bytes<'a>(&mut self, values: &impl BinaryArrayType<'a>) {
         for value in values.iter().flatten() {
             self.sketch.update(raw_bytes::from_slice(value));
         }

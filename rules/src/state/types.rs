@@ -38,9 +38,9 @@ impl TypeCounts {
         let values = input.len() as u64 - nulls;
         self.nulls += nulls;
         match input.data_type() {
-            DataType::Utf8 => self.take(input.as_string::<i32>()),
-            DataType::LargeUtf8 => self.take(input.as_string::<i64>()),
-            DataType::Utf8View => self.take(input.as_string_view()),
+            DataType::Utf8 => self.take(&input.as_string::<i32>()),
+            DataType::LargeUtf8 => self.take(&input.as_string::<i64>()),
+            DataType::Utf8View => self.take(&input.as_string_view()),
             DataType::Dictionary(_, value) if is_text(value) => {
                 self.nulls -= nulls;
                 self.update(&cast(input, value)?)?;
@@ -66,7 +66,7 @@ impl TypeCounts {
         }
     }
 
-    fn take<'a>(&mut self, texts: impl StringArrayType<'a>) {
+    fn take<'a>(&mut self, texts: &impl StringArrayType<'a>) {
         for text in texts.iter().flatten() {
             *self.of(likeness(text.as_bytes())) += 1;
         }

@@ -84,7 +84,8 @@ pub(super) fn is_number(groups: &[&str]) -> bool {
     let digits: Vec<u8> = groups
         .iter()
         .flat_map(|group| group.bytes())
-        .filter_map(|byte| byte.is_ascii_digit().then(|| byte - b'0'))
+        .filter(u8::is_ascii_digit)
+        .map(|byte| byte - b'0')
         .collect();
     let written: usize = groups.iter().map(|group| group.len()).sum();
     written == digits.len() && is_shown(groups) && is_issued(&digits) && is_checked(&digits)

@@ -123,6 +123,65 @@ mod tests {
     use crate::pattern::Format;
 
     #[test]
+    fn formats_are_found_in_what_deequ_lists() {
+        let lists: &[(Format, &[&str], &[&str])] = &[
+            (
+                Format::CreditCard,
+                &[
+                    "378282246310005",
+                    "6011111111111117",
+                    "6011 1111 1111 1117",
+                    "6011-1111-1111-1117",
+                    "5555555555554444",
+                    "5555 5555 5555 4444",
+                    "5555-5555-5555-4444",
+                    "4111111111111111",
+                    "4111 1111 1111 1111",
+                    "4111-1111-1111-1111",
+                ],
+                &["0000111122223333", "000011112222333", "00001111222233"],
+            ),
+            (
+                Format::Url,
+                &[
+                    "http://foo.com/blah_blah",
+                    "http://foo.com/blah_blah_(wikipedia)",
+                    "http://foo.bar/?q=Test%20URL-encoded%20stuff",
+                    "http://➡.ws/䨹",
+                    "http://⌘.ws/",
+                    "http://☺.damowmow.com/",
+                    "http://例子.测试",
+                    "https://foo_bar.example.com/",
+                    "http://userid@example.com:8080",
+                    "http://foo.com/blah_(wikipedia)#cite-1",
+                ],
+                &["http://../", "h://test", "http://.www.foo.bar/"],
+            ),
+            (
+                Format::UsSsn,
+                &["111-05-1130", "111051130"],
+                &[
+                    "111-05-000",
+                    "111-00-000",
+                    "000-05-1130",
+                    "666-05-1130",
+                    "900-05-1130",
+                    "999-05-1130",
+                ],
+            ),
+            (Format::Email, &["someone@somewhere.org"], &["someone@else"]),
+        ];
+        for (format, good, bad) in lists {
+            for text in *good {
+                assert!(format.is_met(text) && format.is_found(text), "{text}");
+            }
+            for text in *bad {
+                assert!(!format.is_met(text) && !format.is_found(text), "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn formats_are_found_between_word_boundaries() {
         let cases: &[(Format, &[&str], &[&str])] = &[
             (

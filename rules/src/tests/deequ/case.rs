@@ -40,7 +40,7 @@ pub(super) fn read() -> Vec<Case> {
         Err(_) => include_str!("cases.json").to_owned(),
     };
     let cases: Vec<Value> = serde_json::from_str(&text).unwrap();
-    cases.into_iter().map(Case::of).collect()
+    cases.iter().map(Case::of).collect()
 }
 
 /// Whether two numbers are equal but for rounding.
@@ -51,7 +51,7 @@ pub(super) fn is_close(found: f64, wanted: f64) -> bool {
 }
 
 impl Case {
-    fn of(case: Value) -> Self {
+    fn of(case: &Value) -> Self {
         let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
         Self {
             id: text("id"),
