@@ -30,6 +30,7 @@ impl Runner {
         let judged = Judged {
             name: self.judged_name(check)?,
             rows: Arc::clone(&view.provider),
+            parts: None,
             collected: None,
             added: Some(view.provider),
             previous: None,

@@ -71,6 +71,7 @@ impl Runner {
         let judged = Judged {
             name: publish.table.clone(),
             rows: Arc::clone(&source),
+            parts: None,
             collected: None,
             added: Some(Arc::clone(&source)),
             previous: None,

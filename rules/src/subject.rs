@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 
-use crate::Collected;
+use crate::{Collected, Parts};
 
 /// A version, view or file that is judged, with what the judge may look at.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct Subject {
     pub table: String,
     /// The rows that are judged.
     pub candidate: Arc<dyn TableProvider>,
+    /// The same rows in parts that never change; none when they have none.
+    pub parts: Option<Arc<dyn Parts>>,
     /// What is known of some of the rows already; nothing when all have to be read.
     pub collected: Option<Collected>,
     /// The rows that a write brings, for checks with `scope: added`.

@@ -7,6 +7,7 @@ mod exact;
 mod faults;
 mod files;
 mod json_schema;
+mod parts;
 mod properties;
 mod quarantine;
 
@@ -17,6 +18,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use proptest::prelude::ProptestConfig;
 
 use crate::{CheckResult, Subject, Suite, Verdict, judge};
 
@@ -33,6 +35,16 @@ pub(crate) fn session() -> SessionContext {
         .with_default_catalog_and_schema("lakegate", "default")
         .with_target_partitions(2);
     SessionContext::new_with_config(config)
+}
+
+/// A property over so many cases; `PROPTEST_CASES` asks for more, or fewer.
+pub(crate) fn cases_of(cases: u32) -> ProptestConfig {
+    let set = ProptestConfig::default();
+    let unset = ProptestConfig::with_cases(256).cases;
+    match set.cases == unset {
+        true => ProptestConfig { cases, ..set },
+        false => set,
+    }
 }
 
 /// A table of one query, in the schema `silver`.
@@ -78,6 +90,7 @@ pub(crate) fn subject(session: &SessionContext, candidate: Arc<dyn TableProvider
         session: session.clone(),
         table: "silver.orders".to_owned(),
         candidate,
+        parts: None,
         collected: None,
         added: None,
         previous: None,
