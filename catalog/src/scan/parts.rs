@@ -118,3 +118,6 @@ fn pieces(file: &PartitionedFile, wanted: u64, least_bytes: u64) -> Vec<Partitio
     let cut: Option<Vec<_>> = (0..count).map(piece).collect();
     cut.unwrap_or_else(|| vec![file.clone()])
 }
+
+#[cfg(test)]
+mod tests;
