@@ -5,12 +5,13 @@
 //! missing is computed anew.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, ScalarValue};
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use lakegate_catalog::{
     AfterCommit, CatalogError, DataFile, FileParts, Side, StateFile, StateFolder, TableSnapshot,
 };
@@ -23,6 +24,9 @@ const MOST_BYTES: usize = 256 << 20;
 
 /// Bytes of states of live files that are carried on although no check asked for them: those of other rule files.
 const MOST_UNUSED_BYTES: usize = 64 << 20;
+
+/// Segments that are read at the same time.
+const READS_AT_ONCE: usize = 4;
 
 /// So many segments are put together into one.
 const MOST_SEGMENTS: usize = 16;
@@ -77,7 +81,7 @@ impl Shelf {
         let kept = Arc::new(KeptStates::new(MOST_BYTES));
         let table = self.folder.table();
         let listed = self.folder.list().await.unwrap_or_else(|error| {
-            warn!(%table, %error, "stored states are not used");
+            warn!(%table, error = &error as &dyn Error, "stored states are not used");
             Vec::new()
         });
         let mut segments = Segments::default();
@@ -90,18 +94,22 @@ impl Shelf {
         let too_many = listed.iter().skip(fitting.len()).cloned();
         segments.has_useless = fitting.len() < listed.len();
         segments.files.extend(too_many);
-        let contents = join_all(fitting.iter().map(|file| self.folder.read(file))).await;
-        for (file, content) in std::iter::zip(fitting, contents) {
+        let read = |file: &StateFile| {
+            let file = file.clone();
+            async move { (self.folder.read(&file).await, file) }
+        };
+        let mut contents = stream::iter(fitting.into_iter().map(read)).buffered(READS_AT_ONCE);
+        while let Some((content, file)) = contents.next().await {
             match content {
                 Ok(Some(content)) => match kept.read(&content) {
-                    Ok(()) => segments.files.push(file.clone()),
+                    Ok(()) => segments.files.push(file),
                     Err(error) => {
                         let path = &file.path;
                         warn!(%table, %path, %error, "a file of stored states is not used; what it holds is computed anew");
                         // One of a later version is left to those who can read it.
                         if !matches!(error, DecodeError::Version { is_later: true, .. }) {
                             segments.has_useless = true;
-                            segments.files.push(file.clone());
+                            segments.files.push(file);
                         }
                     }
                 },
@@ -164,7 +172,8 @@ impl Shelf {
         debug!(%table, replaced = replaced.files.len(), "stored states were put together");
         for file in replaced.files {
             if let Err(error) = self.folder.delete(&file).await {
-                warn!(%table, path = %file.path, %error, "a file of stored states is left behind");
+                let (path, error) = (&file.path, &error as &dyn Error);
+                warn!(%table, %path, error, "a file of stored states is left behind");
                 return;
             }
         }
@@ -181,7 +190,8 @@ impl Shelf {
         let unwritable = self.unwritable.lock();
         let mut unwritable = unwritable.unwrap_or_else(PoisonError::into_inner);
         if unwritable.insert(table.to_owned()) {
-            warn!(%table, %error, "states are not stored; each check reads all files");
+            let error = error as &dyn Error;
+            warn!(%table, error, "states are not stored; each check reads the files again");
         }
     }
 }

@@ -11,7 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::kept::KeptStates;
-use crate::plan::{Measure, Trouble};
+use crate::plan::Measure;
 use crate::state::State;
 use crate::state::fingerprint::{HASH_BYTES, short_hash};
 
@@ -93,39 +93,25 @@ pub(crate) fn known_state(
     measure: &Measure,
     filter: Option<&Expr>,
     data_types: &[DataType],
-) -> Result<Option<State>, Trouble> {
+) -> Option<State> {
     if filter.is_some() {
-        return Ok(None);
+        return None;
     }
-    let Some(rows) = parts.rows(part) else {
-        return Ok(None);
-    };
+    let rows = parts.rows(part)?;
     let counted = |column: &str| parts.nulls(part, column).filter(|nulls| *nulls <= rows);
     let (column, end) = match measure {
-        Measure::Rows => return Ok(Some(State::of_rows(rows))),
+        Measure::Rows => return Some(State::of_rows(rows)),
         Measure::Nulls(Expr::Column(column)) => {
-            return Ok(counted(&column.name).map(|nulls| State::of_nulls(rows, nulls)));
+            return Some(State::of_nulls(rows, counted(&column.name)?));
         }
         Measure::Min(Expr::Column(column)) => (column, End::Min),
         Measure::Max(Expr::Column(column)) => (column, End::Max),
-        _ => return Ok(None),
+        _ => return None,
     };
-    let Some(nulls) = counted(&column.name) else {
-        return Ok(None);
-    };
-    let values = rows - nulls;
+    let values = rows - counted(&column.name)?;
     let outermost = match values {
         0 => None,
-        _ => match parts.extreme(part, &column.name, end) {
-            Some(outermost) => Some(outermost),
-            None => return Ok(None),
-        },
+        _ => Some((parts.extreme(part, &column.name, end)?, values)),
     };
-    State::of_extreme(
-        measure,
-        data_types,
-        rows,
-        outermost.map(|value| (value, values)),
-    )
-    .map(Some)
+    State::of_extreme(measure, data_types, rows, outermost).ok()
 }

@@ -16,7 +16,7 @@ use crate::plan::Trouble;
 use crate::state::State;
 use crate::state::fingerprint::Fingerprint;
 
-/// The states of a part that is being read, and how many of its pieces are still to come.
+/// The states of the pieces of a part that were read, and how many pieces these are.
 struct Reading {
     states: Vec<Result<State, Trouble>>,
     pieces: usize,
@@ -52,7 +52,7 @@ impl Scan {
             kept: None,
             states: States::empty(&program),
         };
-        let lacking = parted.take_known(&program).await?;
+        let lacking = parted.take_known(&program).await;
         for (measures, of_parts) in &lacking {
             parted.read(measures, of_parts).await?;
         }
@@ -78,10 +78,7 @@ impl Scan {
 
 impl Parted<'_> {
     /// Merges what is known and kept. The parts that lack the same measures are left, by these measures.
-    async fn take_known(
-        &mut self,
-        program: &Program,
-    ) -> Result<BTreeMap<Vec<usize>, Vec<usize>>, Trouble> {
+    async fn take_known(&mut self, program: &Program) -> BTreeMap<Vec<usize>, Vec<usize>> {
         let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         let mut is_loaded = false;
         for part in 0..self.parts.keys().len() {
@@ -92,13 +89,8 @@ impl Parted<'_> {
                 }
                 let (wanted, filter) = &self.scan.measures[measure];
                 let data_types = &program.steps[measure].data_types;
-                let known = known_state(
-                    self.parts.as_ref(),
-                    part,
-                    wanted,
-                    filter.as_ref(),
-                    data_types,
-                )?;
+                let parts = self.parts.as_ref();
+                let known = known_state(parts, part, wanted, filter.as_ref(), data_types);
                 if let Some(known) = known {
                     self.states.merge(measure, Ok(known));
                     self.states.sources[measure].log_statistics += 1;
@@ -119,7 +111,7 @@ impl Parted<'_> {
                 lacking.entry(lacks).or_default().push(part);
             }
         }
-        Ok(lacking)
+        lacking
     }
 
     fn kept_state(&self, part: usize, measure: usize, program: &Program) -> Option<State> {
@@ -155,14 +147,11 @@ impl Parted<'_> {
         let columns = wanted.needed_columns(&self.schema);
         let scan = self.parts.scan(&self.session.state(), &columns, of_parts)?;
         let program = Arc::new(Program::new(self.session, &wanted, &scan.plan.schema())?);
-        let mut reading: HashMap<usize, Reading> = HashMap::new();
+        let mut pieces: HashMap<usize, usize> = HashMap::new();
         for part in &scan.parts {
-            let states = || Reading {
-                states: program.states(),
-                pieces: 0,
-            };
-            reading.entry(*part).or_insert_with(states).pieces += 1;
+            *pieces.entry(*part).or_default() += 1;
         }
+        let mut reading: HashMap<usize, Reading> = HashMap::new();
         let mut waiting = 0..scan.parts.len();
         let mut tasks = JoinSet::new();
         loop {
@@ -181,12 +170,13 @@ impl Parted<'_> {
                 None => return Ok(()),
             };
             let part = scan.parts[partition];
-            let Some(of_part) = reading.get_mut(&part) else {
-                return Err(Trouble::new("bug: a part was read that was not asked for"));
-            };
+            let of_part = reading.entry(part).or_insert_with(|| Reading {
+                states: program.states(),
+                pieces: 0,
+            });
             merge(&mut of_part.states, states);
-            of_part.pieces -= 1;
-            if of_part.pieces == 0
+            of_part.pieces += 1;
+            if pieces.get(&part) == Some(&of_part.pieces)
                 && let Some(whole) = reading.remove(&part)
             {
                 self.finish_part(part, measures, whole.states);
