@@ -110,7 +110,9 @@ impl FileStatistics {
             .nulls
             .is_valid(file)
             .then(|| bounds.nulls.value(file))?;
-        (bounds.is_partition || self.is_tight[file]).then_some(nulls)
+        // Some writers count the nulls inside a list as those of its column.
+        let is_exact = self.is_tight[file] && !bounds.lower.data_type().is_nested();
+        (bounds.is_partition || is_exact).then_some(nulls)
     }
 
     /// The smallest or largest value of a column in a file, when that is known exactly and there is one.

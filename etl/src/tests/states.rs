@@ -21,15 +21,16 @@ columns:
   n: [{sum: {at_least: 0}}, {mean: {at_least: -100}}, {stddev: {at_least: 0}}, {between: {min: -1000, max: 1000}}]
 ";
 
-/// Every kind of measure, over columns of the types that the log knows something of, and of others.
+/// Every kind of measure, over columns of the types that the log knows something of, and of others. Thresholds of what
+/// is rounded are values that it does not have: beside one, the last digit would decide.
 const MANY_RULES: &str = "version: 1
 table: silver.t
 table_checks:
   - row_count: {at_least: 0}
   - row_count: {at_least: 0, where: n > 0, name: filtered}
 columns:
-  n: [not_null, {not_null: {where: p = 'a', name: filtered}}, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {between: {min: -5, max: 5}}, {correlation: {with: f, at_least: -1}}, {ratio_of_sums: {with: f, at_least: 0}}, unique]
-  f: [not_null, {min: {at_least: 0}}, {max: {at_most: 2}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {skewness: {at_least: 0}}, {kurtosis: {at_least: 0}}]
+  n: [not_null, {not_null: {where: p = 'a', name: filtered}}, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {between: {min: -5, max: 5}}, {correlation: {with: f, at_least: -0.9876}}, {ratio_of_sums: {with: f, at_least: 0}}, unique]
+  f: [not_null, {min: {at_least: 0}}, {max: {at_most: 2}}, {sum: {at_least: 0}}, {stddev: {at_least: 0.0123}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
   t: [not_null, {max: {at_most: z}}, {one_of: [x, y]}, {length: {max: 1}}, {matches: x}, {mean_length: {at_least: 1}}]
   d: [not_null, {min: {at_least: 2020-01-01}}, {max: {at_most: 2030-01-01}}, {freshness: {at_most: 10000 days}}]
   at: [not_null, {min: {at_least: 2020-01-01}}, {max: {at_most: 2030-01-01}}]
@@ -271,19 +272,19 @@ async fn segment_of_a_later_version_is_left_to_those_who_read_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_segments_become_one() {
     let lake = Lake::with_three_files().await;
-    for n in 0..20 {
+    for n in 0..17 {
         lake.append(&values(&[(Some(n), "a")])).await;
         lake.check(RULES).await;
         assert!(lake.segments().len() <= 16, "{n}: {:?}", lake.segments());
     }
     assert!(lake.segments().len() < 16);
-    assert_eq!(lake.files_read(RULES).await, (0, 23));
+    assert_eq!(lake.files_read(RULES).await, (0, 20));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn states_that_are_mostly_of_files_that_are_gone_are_cleared_away() {
     let lake = Lake::new().await;
-    for round in 0..40 {
+    for round in 0..20 {
         let rows = |n: i64| values(&[(Some(n), "a"), (Some(n + 1), "b")]);
         lake.write(WriteMode::Overwrite, &rows(round)).await;
         for column in 0..5 {
@@ -297,7 +298,7 @@ async fn states_that_are_mostly_of_files_that_are_gone_are_cleared_away() {
         .map(|path| fs::metadata(path).unwrap().len())
         .sum();
     // Six files have four states each, which need less than 100 bytes, and 256 dead ones may be left.
-    assert!(bytes < 30_000, "{bytes} bytes");
+    assert!(bytes < 20_000, "{bytes} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -636,7 +637,7 @@ impl Lake {
 }
 
 proptest! {
-    #![proptest_config(super::cases_of(6))]
+    #![proptest_config(super::cases_of(4))]
 
     #[test]
     fn report_with_stored_states_is_that_of_a_fresh_scan(

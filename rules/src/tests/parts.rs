@@ -19,14 +19,15 @@ use crate::{
     judge,
 };
 
-/// A kind of check for each kind of measure, with and without `where`.
+/// A kind of check for each kind of measure, with and without `where`. Thresholds of what is rounded are values that it
+/// does not have: beside one, the last digit would decide.
 const YAML: &str = "
 table_checks:
   - row_count: {at_least: 0}
   - row_count: {at_least: 0, where: n > 0, name: filtered}
 columns:
-  n: [not_null, {not_null: {where: t = 'a', name: filtered}}, {between: {min: -5, max: 5.5}}, unique, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {correlation: {with: f, at_least: -1}}, {ratio_of_sums: {with: f, at_least: 0}}]
-  f: [{between: {max: 1.5}}, {min: {at_least: 0}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {variance: {at_least: 0, where: n < 3, name: filtered}}, {skewness: {at_least: 0}}, {kurtosis: {at_least: 0}}]
+  n: [not_null, {not_null: {where: t = 'a', name: filtered}}, {between: {min: -5, max: 5.5}}, unique, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {correlation: {with: f, at_least: -0.9876}}, {ratio_of_sums: {with: f, at_least: 0}}]
+  f: [{between: {max: 1.5}}, {min: {at_least: 0}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {variance: {at_least: 0.0123, where: n < 3, name: filtered}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
   t: [{one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {max: {at_most: z}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9, where: n < 3}}]
 ";
 

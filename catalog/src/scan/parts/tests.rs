@@ -1,8 +1,8 @@
 //! Each partition of a plan over parts reads its own file and no other, and all of it.
 
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
+    StringArray, TimestampMicrosecondArray,
 };
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::physical_plan::collect;
@@ -146,21 +146,40 @@ async fn log_is_believed_where_it_is_exact() {
     assert_eq!(parts.nulls(0, "other"), None);
 }
 
+/// Older versions of delta-rs wrote the nulls inside lists as those of the column.
+#[tokio::test]
+async fn null_count_of_a_list_column_is_not_believed() {
+    let fixture = Fixture::new().await;
+    let lists = [Some(vec![None, Some(1), None]), None];
+    let lists = ListArray::from_iter_primitive::<Int64Type, _, _>(lists);
+    let batch = rows(vec![("l", Arc::new(lists)), ("n", ints([1, 2]))]);
+    fixture.append("s.t", &[], batch).await;
+    let stats = r#"{"numRecords":2,"nullCount":{"l":3,"n":0}}"#;
+    let parts = with_statistics(&fixture, stats).await;
+    assert_eq!(parts.nulls(0, "n"), Some(0));
+    assert_eq!(parts.nulls(0, "l"), None);
+}
+
+/// The only file of the table with other statistics.
+async fn with_statistics(fixture: &Fixture, stats: &str) -> FileParts {
+    let snapshot = fixture.snapshot("s.t").await;
+    let mut files = snapshot.files.to_vec();
+    files[0].stats = Some(stats.into());
+    let other = Arc::new(TableSnapshot {
+        files: files.into(),
+        ..TableSnapshot::clone(&snapshot)
+    });
+    other.parts().unwrap().unwrap()
+}
+
 #[tokio::test]
 async fn bounds_that_are_wide_are_not_believed() {
     let fixture = Fixture::new().await;
     fixture
         .append("s.t", &[], rows(vec![("n", ints([1, 2]))]))
         .await;
-    let snapshot = fixture.snapshot("s.t").await;
-    let mut files = snapshot.files.to_vec();
-    let stats = files[0].stats.as_deref().unwrap();
-    files[0].stats = Some(stats.replacen('{', "{\"tightBounds\":false,", 1).into());
-    let wide = Arc::new(TableSnapshot {
-        files: files.into(),
-        ..TableSnapshot::clone(&snapshot)
-    });
-    let parts = wide.parts().unwrap().unwrap();
+    let stats = r#"{"numRecords":2,"tightBounds":false,"minValues":{"n":1},"maxValues":{"n":2},"nullCount":{"n":0}}"#;
+    let parts = with_statistics(&fixture, stats).await;
     assert_eq!(parts.rows(0), Some(2));
     assert_eq!(parts.nulls(0, "n"), None);
     assert_eq!(parts.bound(0, "n", Side::Upper), None);
