@@ -7,11 +7,14 @@ mod demo;
 mod explain;
 mod init;
 mod plan;
+mod profile;
 mod query;
 pub(crate) mod run;
 mod settings;
 mod validate;
 mod waive;
+
+use std::path::Path;
 
 use clap::Subcommand;
 
@@ -28,6 +31,7 @@ pub(crate) enum Command {
     Run(run::Run),
     Apply(apply::Apply),
     Check(check::Check),
+    Profile(profile::Profile),
     Waive(waive::Waive),
     Query(query::Query),
     Catalog(catalog::CatalogArguments),
@@ -43,6 +47,18 @@ pub(crate) const CHECK_FAILED: u8 = 1;
 /// Exit code when the configuration or the input is invalid.
 pub(crate) const INVALID: u8 = 2;
 
+/// Whether a file is meant, not a table: a path has a slash, or is that of a file.
+fn is_file(subject: &str, context: &Context) -> bool {
+    let path = Path::new(subject);
+    subject.contains(['/', '\\']) || context.path(path).exists() || {
+        let known = [
+            "parquet", "csv", "json", "jsonl", "ndjson", "gz", "zst", "zip", "tsv",
+        ];
+        let extension = path.extension();
+        extension.is_some_and(|e| known.iter().any(|k| e.eq_ignore_ascii_case(k)))
+    }
+}
+
 /// Carries a command out. Returns the exit code.
 pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliError> {
     match command {
@@ -53,6 +69,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliErr
         Command::Run(run) => Box::pin(run.run(&context)).await,
         Command::Apply(apply) => Box::pin(apply.run(&context)).await,
         Command::Check(check) => Box::pin(check.run(&context)).await,
+        Command::Profile(profile) => Box::pin(profile.run(&context)).await,
         Command::Waive(waive) => Box::pin(waive.run(&context)).await,
         Command::Query(query) => Box::pin(query.run(&context)).await,
         Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use lakegate_catalog::{At, CatalogError, TableName};
+use lakegate_catalog::{At, CatalogError, JudgeError, TableName};
 use lakegate_rules::{Report, Suite, Waiver};
 
 use crate::extract::{self, OpenExtract};
-use crate::judge::{Judged, file_keys, previous_of};
+use crate::judge::{Judged, baseline_of, file_keys, previous_of};
 use crate::states::LakeParts;
 use crate::{EtlError, Lakegate, records};
 
@@ -43,6 +43,8 @@ pub async fn check_file(
         added: Some(Arc::clone(&rows)),
         rows,
         previous: None,
+        baseline: None,
+        baseline_parts: None,
         now: lakegate.now(),
     };
     let mut report = lakegate.judge().explained(suite, judged, Vec::new()).await;
@@ -69,15 +71,21 @@ pub async fn check_table(
         None => attached(lakegate, name).await?,
     };
     let before = snapshot.version - 1;
-    let previous = match before {
+    let before = match before {
         0.. => match catalog.snapshot(name, At::Version(before)).await {
-            Ok(before) => previous_of(&lakegate.engine, &suite, &before).await?,
+            Ok(before) => Some(before),
             // The table's log was cleaned up.
             Err(CatalogError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         },
         _ => None,
     };
+    let previous = match &before {
+        Some(before) => previous_of(&lakegate.engine, &suite, before).await?,
+        None => None,
+    };
+    let unread = |error: JudgeError| EtlError::failed("the version before cannot be read", error);
+    let baseline = baseline_of(&suite, before.as_ref()).map_err(unread)?;
     let now = lakegate.now();
     let shelf = lakegate.judge().shelf(&snapshot)?;
     let judged = Judged {
@@ -87,6 +95,11 @@ pub async fn check_table(
         collected: None,
         added: None,
         previous,
+        baseline,
+        baseline_parts: match &before {
+            Some(before) if suite.needs_baseline() => LakeParts::of(before, &shelf)?,
+            _ => None,
+        },
         now,
     };
     let mut report = lakegate.judge().explained(&suite, judged, Vec::new()).await;
@@ -123,7 +136,10 @@ async fn waivers(lakegate: &Lakegate, name: &TableName) -> Result<Vec<Waiver>, E
 }
 
 /// The rows of a data file.
-async fn open(lakegate: &Lakegate, path: &Path) -> Result<Arc<dyn TableProvider>, EtlError> {
+pub(crate) async fn open(
+    lakegate: &Lakegate,
+    path: &Path,
+) -> Result<Arc<dyn TableProvider>, EtlError> {
     let shown = path.display().to_string();
     if path.is_dir() {
         return Err(EtlError::request(

@@ -34,6 +34,8 @@ impl Runner {
             collected: None,
             added: Some(view.provider),
             previous: None,
+            baseline: None,
+            baseline_parts: None,
             now: self.lakegate.now(),
         };
         let report = self

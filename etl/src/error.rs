@@ -6,6 +6,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use lakegate_catalog::{CatalogError, Refusal};
 use lakegate_engine::{EngineError, ErrorKind};
+use lakegate_rules::RulesError;
 use lakegate_rules::yaml::Problems;
 
 use crate::input_error::{InputError, InputErrorKind};
@@ -138,6 +139,18 @@ impl EtlError {
         match self {
             Self::Catalog(CatalogError::Refused(refusal)) => Some(refusal),
             _ => None,
+        }
+    }
+}
+
+impl From<RulesError> for EtlError {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Failed(error) => Self::from_datafusion(error),
+            other => {
+                let hint = other.hint().map(str::to_owned);
+                Self::request(other.to_string(), hint)
+            }
         }
     }
 }

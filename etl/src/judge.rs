@@ -51,6 +51,8 @@ pub(crate) struct Judged {
     pub(crate) collected: Option<Collected>,
     pub(crate) added: Option<Arc<dyn TableProvider>>,
     pub(crate) previous: Option<Previous>,
+    pub(crate) baseline: Option<Arc<dyn TableProvider>>,
+    pub(crate) baseline_parts: Option<Arc<dyn Parts>>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -94,6 +96,8 @@ impl RulesJudge {
             collected: judged.collected,
             added: judged.added,
             previous: judged.previous,
+            baseline: judged.baseline,
+            baseline_parts: judged.baseline_parts,
             now: judged.now,
             sample_rows: self.sample_rows,
         };
@@ -123,6 +127,11 @@ impl RulesJudge {
             collected: take_collected(&candidate, &shelf)?,
             added: candidate.added.clone(),
             previous,
+            baseline: baseline_of(&suite, candidate.base.as_ref())?,
+            baseline_parts: match &candidate.base {
+                Some(base) if suite.needs_baseline() => parts(base)?,
+                _ => None,
+            },
             now: candidate.commit_time,
         };
         let others = under_name_in_rules(&suite, &judged)?;
@@ -140,6 +149,8 @@ impl RulesJudge {
                 collected: None,
                 added: None,
                 previous: None,
+                baseline: None,
+                baseline_parts: None,
                 now: candidate.commit_time,
             };
             let others = under_name_in_rules(&suite, &judged)?;
@@ -292,6 +303,15 @@ pub(crate) async fn previous_of(
         version: base.version,
         row_count,
     }))
+}
+
+/// The rows of a published version, when a check compares with them.
+pub(crate) fn baseline_of(
+    suite: &Suite,
+    base: Option<&Arc<TableSnapshot>>,
+) -> Result<Option<Arc<dyn TableProvider>>, JudgeError> {
+    let base = base.filter(|_| suite.needs_baseline());
+    base.map(scan).transpose()
 }
 
 /// Tables by the names that mean them while rows are judged.

@@ -75,6 +75,8 @@ impl Runner {
             collected: None,
             added: Some(Arc::clone(&source)),
             previous: None,
+            baseline: None,
+            baseline_parts: None,
             now,
         };
         let report = {

@@ -118,5 +118,8 @@ fn form_text(form: Form) -> String {
             names.join(" or ")
         }
         Form::Percents => "percent, or `{warn: percent, error: percent}`".to_owned(),
+        Form::Ratio => "number from 0 to 1, or percent".to_owned(),
+        Form::Edges => "list of ascending numbers".to_owned(),
+        Form::Shares => "map of values to percents, or list of percents".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::plan::Trouble;
 
-/// Why rows could not be marked.
+/// Why rows could not be marked or profiled.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RulesError {
@@ -14,6 +14,14 @@ pub enum RulesError {
     Invalid {
         /// The check's id.
         check: String,
+        /// What is wrong.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// A profile does not fit the rows, or they cannot be read.
+    #[error("{message}")]
+    Profile {
         /// What is wrong.
         message: String,
         /// The way out.
@@ -33,10 +41,17 @@ impl RulesError {
         }
     }
 
+    pub(crate) fn profile(trouble: Trouble) -> Self {
+        Self::Profile {
+            message: trouble.message,
+            hint: trouble.hint,
+        }
+    }
+
     /// The way out, where there is one.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Invalid { hint, .. } => hint.as_deref(),
+            Self::Invalid { hint, .. } | Self::Profile { hint, .. } => hint.as_deref(),
             Self::Failed(_) => None,
         }
     }

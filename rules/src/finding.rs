@@ -1,10 +1,14 @@
 //! From what was measured to what is said about it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 
 use crate::assertion::{Quantity, Thresholds};
+use crate::frequencies::{Frequencies, Frequency};
 use crate::plan::Trouble;
+use crate::state::{Bins, Frequent, Quantiles, TypeCounts};
 use crate::suite::Check;
 use crate::{Previous, Verdict};
 
@@ -58,8 +62,51 @@ pub(crate) enum Measured {
         /// Sum of their products.
         products: f64,
     },
+    /// A sketch of the values, for quantiles.
+    Quantiles {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// The sketch.
+        quantiles: Box<Quantiles>,
+    },
+    /// A sketch of the most frequent values.
+    Frequent {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// The sketch.
+        frequent: Box<Frequent>,
+    },
+    /// What the values look like.
+    Types {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Counts, nulls among them.
+        types: TypeCounts,
+    },
+    /// Counts of values between edges.
+    Bins {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Counts, nulls among them.
+        bins: Bins,
+    },
+    /// How often each value occurs.
+    Frequencies(Frequencies),
+    /// Values of a column at some places of its order.
+    Ranks {
+        /// Rows that pass `where`.
+        rows: u64,
+        /// Values that are not null.
+        values: u64,
+        /// The values at the places; empty without values.
+        found: Vec<Quantity>,
+    },
+    /// Shares that a rule file gives.
+    Shares(Vec<f64>),
+    /// The same measured here and in the last published version; none without one.
+    Versus(Box<(Self, Option<Self>)>),
     /// What several measures came to.
-    Several(Vec<Measured>),
+    Several(Vec<Self>),
     /// Groups of equal values.
     Groups {
         /// Rows that pass `where`.
@@ -104,6 +151,38 @@ pub(crate) struct Sources {
     pub(crate) scanned: u64,
     /// The rows have no parts, and were read as a whole.
     pub(crate) is_scanned_whole: bool,
+}
+
+impl Measured {
+    /// The shares of values that a rule file gives.
+    pub(crate) fn shares_of_values(values: &BTreeMap<String, f64>) -> Self {
+        let frequency = |(value, share): (&String, &f64)| Frequency {
+            value: Some(value.clone()),
+            amount: *share,
+        };
+        Self::Frequencies(Frequencies {
+            rows: 0,
+            nulls: 0,
+            distinct: values.len() as u64,
+            top: values.iter().map(frequency).collect(),
+        })
+    }
+
+    /// The rows that were counted, when it has been told.
+    pub(crate) const fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Rows { rows, .. }
+            | Self::Value { rows, .. }
+            | Self::Quantiles { rows, .. }
+            | Self::Frequent { rows, .. }
+            | Self::Types { rows, .. }
+            | Self::Bins { rows, .. }
+            | Self::Ranks { rows, .. }
+            | Self::Groups { rows, .. } => Some(*rows),
+            Self::Frequencies(frequencies) => Some(frequencies.rows),
+            _ => None,
+        }
+    }
 }
 
 /// What else an assessment may look at.

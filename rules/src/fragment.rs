@@ -118,6 +118,33 @@ impl VisitorMut for Binder<'_> {
     }
 }
 
+/// Lets a name without quotes mean the only column that is spelt like it but for upper and lower case, as in Spark and
+/// Athena.
+struct Namer<'s> {
+    schema: &'s DFSchema,
+}
+
+impl VisitorMut for Namer<'_> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        let ident = match expr {
+            ast::Expr::Identifier(ident) => Some(ident),
+            ast::Expr::CompoundIdentifier(idents) => idents.first_mut(),
+            _ => None,
+        };
+        if let Some(ident) = ident.filter(|ident| ident.quote_style.is_none()) {
+            let names = self.schema.fields().iter().map(|field| field.name());
+            let mut like = names.filter(|name| name.eq_ignore_ascii_case(&ident.value));
+            // Two such columns are told apart by quotes.
+            if let (Some(only), None) = (like.next(), like.next()) {
+                *ident = ast::Ident::with_quote('"', only);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Plans a condition over the columns of a schema.
 pub(crate) fn condition(
     session: &SessionContext,
@@ -128,6 +155,7 @@ pub(crate) fn condition(
     let state = session.state();
     let mut parsed = sql::parse_expression(tokens(sql)?)?;
     parameters.bind(&mut parsed)?;
+    let _ = VisitMut::visit(&mut parsed, &mut Namer { schema });
     let parsed = ast::ExprWithAlias {
         expr: parsed,
         alias: None,

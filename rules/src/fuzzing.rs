@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::{DataType, TimeUnit};
 
 use crate::kept::{KeptStates, seal};
 use crate::plan::{Measure, column};
-use crate::state::State;
+use crate::state::{Edge, State};
 
 /// Bytes that a reading may hold.
 const MOST_BYTES: usize = 1 << 20;
@@ -37,6 +37,10 @@ pub fn states(bytes: &[u8]) {
             Measure::Moments(x()),
             Measure::Shape(x()),
             Measure::Comoments(x(), x()),
+            Measure::Quantiles(x(), Edge(0.01)),
+            Measure::Distinct(x()),
+            Measure::Types(x()),
+            Measure::Bins(x(), vec![Edge(0.0), Edge(1.0), Edge(2.0)]),
         ] {
             let read = || State::read(bytes, &measure, &data_types);
             if let (Ok(mut left), Ok(mut right)) = (read(), read()) {

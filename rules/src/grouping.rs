@@ -40,19 +40,22 @@ impl Grouping {
         settings: &mut Settings<'_>,
         statistic: Statistic,
     ) -> Option<Self> {
-        let columns = match column {
-            None => settings.columns(COLUMNS.key)?,
-            Some(column) => {
-                if settings.has(COLUMNS.key) {
-                    let message = "`columns` belongs to a check of the table".to_owned();
-                    let hint = Some("move the check to `table_checks`".to_owned());
-                    settings.problem(Some(COLUMNS.key), message, hint);
-                }
-                vec![column.to_owned()]
-            }
-        };
+        let columns = columns_of(column, settings)?;
         Some(Self { columns, statistic })
     }
+}
+
+/// The columns of a grouping: the one below which the check stands, or those it names.
+pub(crate) fn columns_of(column: Option<&str>, settings: &mut Settings<'_>) -> Option<Vec<String>> {
+    let Some(column) = column else {
+        return settings.columns(COLUMNS.key);
+    };
+    if settings.has(COLUMNS.key) {
+        let message = "`columns` belongs to a check of the table".to_owned();
+        let hint = Some("move the check to `table_checks`".to_owned());
+        settings.problem(Some(COLUMNS.key), message, hint);
+    }
+    Some(vec![column.to_owned()])
 }
 
 #[async_trait]

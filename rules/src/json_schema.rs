@@ -291,7 +291,28 @@ fn form_schema(form: Form) -> Value {
         Form::Choice(["no_rows", "true"]) => json!({ "enum": ["no_rows", "true", true] }),
         Form::Choice(names) => json!({ "enum": names }),
         Form::Percents => levels(&json!({ "type": "string", "pattern": format!("^({PERCENT})$") })),
+        Form::Ratio => number_or_percent(),
+        Form::Edges => json!({ "type": "array", "items": number(), "minItems": 2 }),
+        Form::Shares => json!({
+            "anyOf": [
+                { "type": "object", "additionalProperties": number_or_percent(), "minProperties": 1 },
+                { "type": "array", "items": number_or_percent(), "minItems": 1 }
+            ]
+        }),
     }
+}
+
+fn number() -> Value {
+    json!({ "anyOf": [{ "type": "number" }, { "type": "string", "pattern": format!("^({NUMBER})$") }] })
+}
+
+fn number_or_percent() -> Value {
+    json!({
+        "anyOf": [
+            { "type": "number" },
+            { "type": "string", "pattern": format!("^({NUMBER}|{PERCENT})$") }
+        ]
+    })
 }
 
 /// Any scalar, as the reader takes them where text is wanted.

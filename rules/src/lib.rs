@@ -6,9 +6,11 @@ mod assertion;
 mod checks;
 mod collect;
 mod describe;
+mod distance;
 mod error;
 mod finding;
 mod fragment;
+mod frequencies;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod grouping;
@@ -19,7 +21,10 @@ mod metric;
 mod parts;
 mod pattern;
 mod plan;
+mod profile;
+mod quantile;
 mod range_test;
+mod ranks;
 mod report;
 mod row_test;
 mod rows;
@@ -44,6 +49,10 @@ pub use error::RulesError;
 pub use json_schema::json_schema;
 pub use kept::{Census, KeptStates};
 pub use parts::{End, PartKey, PartScan, Parts};
+pub use profile::{
+    ColumnProfile, HistogramBin, Lengths, LooksLike, Numbers, Profile, ProfileOptions,
+    QuantileValue, TopValue, profile,
+};
 pub use report::{
     CheckResult, FilesRead, Origin, Report, Scope, Severity, Source, Unjudged, Verdict, printable,
     share_of_rows, thousands, to_junit,

@@ -13,6 +13,9 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::prelude::SessionContext;
 
 use crate::fragment::{self, Parameters};
+use crate::frequencies::FrequenciesOf;
+use crate::ranks::RanksOf;
+use crate::state::Edge;
 use crate::yaml::{Span, nearest_hint};
 
 /// Why a check cannot be evaluated.
@@ -74,6 +77,14 @@ pub(crate) enum Work {
     Several(Vec<Measure>),
     /// From one grouping by these columns, shared with the other checks on the same columns.
     Groups(Vec<String>),
+    /// From the number of rows of each value.
+    Frequencies(FrequenciesOf),
+    /// From several groupings of the rows in which no column of them is null.
+    CompleteGroups(Vec<Vec<String>>),
+    /// From the same here and in the last published version.
+    Versus(Box<Self>),
+    /// From the sorted values of a column.
+    Ranks(RanksOf),
     /// By looking the columns up in another table.
     Lookup(Lookup),
     /// By a query of its own.
@@ -101,6 +112,16 @@ pub(crate) enum Measure {
     Shape(Expr),
     /// Number, and sums of squared and multiplied deviations, of the rows in which neither is null.
     Comoments(Expr, Expr),
+    /// A sketch for quantiles, with the error of its ranks.
+    Quantiles(Expr, Edge),
+    /// A sketch of the set of values.
+    Distinct(Expr),
+    /// A sketch of the most frequent values.
+    Frequent(Expr),
+    /// What the values look like.
+    Types(Expr),
+    /// How many values lie between some edges.
+    Bins(Expr, Vec<Edge>),
 }
 
 impl Measure {
@@ -121,6 +142,31 @@ impl Measure {
             Self::Moments(_) => "moments",
             Self::Shape(_) => "shape",
             Self::Comoments(_, _) => "comoments",
+            Self::Quantiles(_, _) => "quantiles",
+            Self::Distinct(_) => "distinct",
+            Self::Frequent(_) => "frequent",
+            Self::Types(_) => "types",
+            Self::Bins(_, _) => "bins",
+        }
+    }
+
+    /// The numbers that a measure depends on beside its expressions.
+    pub(crate) fn parameters(&self) -> Vec<f64> {
+        match self {
+            Self::Quantiles(_, rank_error) => vec![rank_error.0],
+            Self::Bins(_, edges) => edges.iter().map(|edge| edge.0).collect(),
+            Self::Rows
+            | Self::Nulls(_)
+            | Self::False(_)
+            | Self::Min(_)
+            | Self::Max(_)
+            | Self::Sum(_)
+            | Self::Moments(_)
+            | Self::Shape(_)
+            | Self::Comoments(_, _)
+            | Self::Distinct(_)
+            | Self::Frequent(_)
+            | Self::Types(_) => Vec::new(),
         }
     }
 
@@ -134,7 +180,12 @@ impl Measure {
             | Self::Max(expr)
             | Self::Sum(expr)
             | Self::Moments(expr)
-            | Self::Shape(expr) => vec![expr],
+            | Self::Shape(expr)
+            | Self::Quantiles(expr, _)
+            | Self::Distinct(expr)
+            | Self::Frequent(expr)
+            | Self::Types(expr)
+            | Self::Bins(expr, _) => vec![expr],
             Self::Comoments(left, right) => vec![left, right],
         }
     }

@@ -260,7 +260,7 @@ fn with_marker(
             let is_missing = column(marker).is_null().and(all_not_null(&lookup.keys));
             (joined, is_missing)
         }
-        Work::Scan(_) | Work::Several(_) | Work::Known(_) | Work::Query(_) => {
+        _ => {
             return Err(Trouble::new("bug: the check does not judge single rows"));
         }
     };

@@ -15,7 +15,9 @@ use tracing::debug;
 
 use crate::collect::Collected;
 use crate::finding::{Facts, Finding, Measured, Samples, Sources};
-use crate::plan::{Measure, Planner, Trouble, Work, plain_type};
+use crate::frequencies::{FrequenciesOf, count_frequencies};
+use crate::plan::{Measure, Planner, Trouble, Work, column, plain_type};
+use crate::ranks::{RanksOf, find_ranks};
 use crate::rows::{count_groups, count_missing, sample};
 use crate::scan::{Found, Rows, Scan, panicked};
 use crate::suite::{Check, Suite};
@@ -56,6 +58,7 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         },
         jobs: Vec::new(),
         groups: Vec::new(),
+        ranks: Vec::new(),
     };
     judging.plan(&planners).await;
     let scans = judging.run_scans().await;
@@ -94,9 +97,13 @@ struct Judging<'a> {
     jobs: Vec<Job<'a>>,
     /// Groupings that are done: columns, filter, scope and result.
     groups: Vec<(GroupKey, Result<Measured, Trouble>)>,
+    /// Columns that were sorted: column, filter and scope, ranks, and what is there.
+    ranks: Vec<(RanksKey, Vec<f64>, Result<Measured, Trouble>)>,
 }
 
 type GroupKey = (Vec<String>, Option<Expr>, Scope);
+
+type RanksKey = (String, Option<Expr>, Scope);
 
 /// The results of the scans.
 struct Scans {
@@ -266,7 +273,16 @@ impl Judging<'_> {
             Ok(Work::Scan(_) | Work::Several(_)) => {
                 Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
             }
-            Ok(Work::Groups(_)) => vec![Source::new(Origin::Grouping, all_files)],
+            Ok(Work::Versus(inner)) if !matches!(**inner, Work::Frequencies(_)) => {
+                Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
+            }
+            Ok(
+                Work::Groups(_)
+                | Work::CompleteGroups(_)
+                | Work::Frequencies(_)
+                | Work::Ranks(_)
+                | Work::Versus(_),
+            ) => vec![Source::new(Origin::Grouping, all_files)],
             Ok(Work::Lookup(_)) => vec![Source::new(Origin::LookUp, all_files)],
             Ok(Work::Query(_)) => vec![Source::new(Origin::Query, None)],
         }
@@ -277,9 +293,19 @@ impl Judging<'_> {
         let parts = self.subject.parts.as_ref()?;
         let of = parts.keys().len() as u64;
         let reads_all = |job: &Job<'_>| {
-            job.is_applied
-                && job.check.scope == Scope::Table
-                && matches!(job.work, Ok(Work::Groups(_) | Work::Lookup(_)))
+            let reads = match &job.work {
+                Ok(Work::Versus(inner)) => matches!(**inner, Work::Frequencies(_)),
+                Ok(work) => matches!(
+                    work,
+                    Work::Groups(_)
+                        | Work::CompleteGroups(_)
+                        | Work::Frequencies(_)
+                        | Work::Ranks(_)
+                        | Work::Lookup(_)
+                ),
+                Err(_) => false,
+            };
+            reads && job.is_applied && job.check.scope == Scope::Table
         };
         let scanned = scans.table.found.as_ref().map(|found| found.read.len());
         let read = match self.jobs.iter().any(reads_all) {
@@ -303,14 +329,40 @@ impl Judging<'_> {
             }
             Work::Groups(columns) => {
                 let key = (columns, job.filter.clone(), job.check.scope);
-                if let Some((_, known)) = self.groups.iter().find(|(known, _)| *known == key) {
-                    return known.clone();
-                }
-                let rows = self.rows(key.2)?;
-                let counted = guarded(count_groups(rows, &key.0, key.1.as_ref())).await;
-                self.groups.push((key, counted.clone()));
-                counted
+                self.groups(key).await
             }
+            Work::CompleteGroups(groupings) => {
+                let scope = job.check.scope;
+                let columns = groupings.iter().flatten();
+                let present = columns.map(|name| column(name).is_not_null());
+                let filter = job.filter.clone().into_iter().chain(present);
+                let filter = filter.reduce(Expr::and);
+                let mut counted = Vec::new();
+                for columns in groupings {
+                    counted.push(self.groups((columns, filter.clone(), scope)).await?);
+                }
+                Ok(Measured::Several(counted))
+            }
+            Work::Frequencies(of) => {
+                let rows = self.rows(job.check.scope)?;
+                self.frequencies(rows, &of, index).await
+            }
+            Work::Versus(inner) => {
+                let ours = match (inner.as_ref(), job.places.as_slice()) {
+                    (Work::Frequencies(of), _) => {
+                        let rows = self.rows(job.check.scope)?;
+                        self.frequencies(rows, of, index).await?
+                    }
+                    (_, [place]) => scan.measured(*place)?,
+                    _ => return Err(Trouble::new("bug: the check has no place in the scan")),
+                };
+                let theirs = match &self.subject.baseline {
+                    Some(baseline) => Some(self.baseline(baseline, &inner, index).await?),
+                    None => None,
+                };
+                Ok(Measured::Versus(Box::new((ours, theirs))))
+            }
+            Work::Ranks(of) => self.ranks(&of, index).await,
             Work::Lookup(lookup) => {
                 let rows = match job.places.first().map(|place| scan.measured(*place)) {
                     Some(Ok(Measured::Rows { rows, .. })) => rows,
@@ -331,6 +383,98 @@ impl Judging<'_> {
         }
     }
 
+    async fn groups(&mut self, key: GroupKey) -> Result<Measured, Trouble> {
+        if let Some((_, known)) = self.groups.iter().find(|(known, _)| *known == key) {
+            return known.clone();
+        }
+        let rows = self.rows(key.2)?;
+        let counted = guarded(count_groups(rows, &key.0, key.1.as_ref())).await;
+        self.groups.push((key, counted.clone()));
+        counted
+    }
+
+    async fn frequencies(
+        &self,
+        rows: DataFrame,
+        of: &FrequenciesOf,
+        index: usize,
+    ) -> Result<Measured, Trouble> {
+        let filter = self.jobs[index].filter.as_ref();
+        let counted = guarded(count_frequencies(rows, of, filter)).await?;
+        Ok(Measured::Frequencies(counted))
+    }
+
+    /// What a check measures in the last published version.
+    async fn baseline(
+        &self,
+        baseline: &Arc<dyn TableProvider>,
+        work: &Work,
+        index: usize,
+    ) -> Result<Measured, Trouble> {
+        let session = &self.subject.session;
+        if let Work::Frequencies(of) = work {
+            let rows = session.read_table(Arc::clone(baseline))?;
+            return self.frequencies(rows, of, index).await;
+        }
+        let mut scan = Scan::default();
+        let job = &self.jobs[index];
+        scan.add_work(work, job.filter.as_ref(), job.lasts);
+        let rows = Rows {
+            table: baseline,
+            parts: self.subject.baseline_parts.as_ref(),
+        };
+        let found = guarded(scan.run(session, rows, None)).await?;
+        let missing = || Trouble::new("bug: the baseline was not measured");
+        found.measured.into_iter().next().ok_or_else(missing)?
+    }
+
+    /// Exact quantiles: those of all checks of the column at once.
+    async fn ranks(&mut self, of: &RanksOf, index: usize) -> Result<Measured, Trouble> {
+        let (filter, scope) = (
+            self.jobs[index].filter.clone(),
+            self.jobs[index].check.scope,
+        );
+        let is_same = |job: &&Job<'_>| job.filter == filter && job.check.scope == scope;
+        let key = (of.column.clone(), filter.clone(), scope);
+        if !self.ranks.iter().any(|(known, _, _)| *known == key) {
+            let mut all = RanksOf {
+                column: of.column.clone(),
+                ranks: Vec::new(),
+            };
+            for job in self.jobs.iter().filter(is_same) {
+                if let Ok(Work::Ranks(other)) = &job.work
+                    && other.column == of.column
+                {
+                    all.ranks.extend(&other.ranks);
+                }
+            }
+            let rows = self.rows(scope)?;
+            let found = guarded(find_ranks(rows, &all, filter.as_ref())).await;
+            self.ranks.push((key.clone(), all.ranks, found));
+        }
+        let known = self.ranks.iter().find(|(known, _, _)| *known == key);
+        let Some((_, ranks, found)) = known else {
+            return Err(Trouble::new("bug: the column was not sorted"));
+        };
+        let Measured::Ranks {
+            rows,
+            values,
+            found,
+        } = found.clone()?
+        else {
+            return Err(Trouble::new("bug: the column was not sorted"));
+        };
+        let at = |rank: &f64| {
+            let place = ranks.iter().position(|known| known == rank)?;
+            found.get(place).cloned()
+        };
+        Ok(Measured::Ranks {
+            rows,
+            values,
+            found: of.ranks.iter().filter_map(at).collect(),
+        })
+    }
+
     fn rows(&self, scope: Scope) -> Result<DataFrame, Trouble> {
         let provider = match (scope, &self.subject.added) {
             (Scope::Table, _) => &self.subject.candidate,
@@ -347,7 +491,8 @@ impl Judging<'_> {
             return Ok(None);
         };
         let limit = self.facts.sample_rows;
-        if matches!(work, Work::Known(_) | Work::Query(_) | Work::Several(_)) || limit == 0 {
+        let has_rows = matches!(work, Work::Scan(_) | Work::Groups(_) | Work::Lookup(_));
+        if !has_rows || limit == 0 {
             return Ok(None);
         }
         let rows = self.rows(job.check.scope)?;

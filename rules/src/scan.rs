@@ -89,12 +89,21 @@ impl Scan {
         filter: Option<&Expr>,
         lasts: bool,
     ) -> Vec<usize> {
+        if let Work::Versus(inner) = work {
+            return self.add_work(inner, filter, lasts);
+        }
         let measures = match work {
             Work::Scan(measure) => vec![measure.clone()],
             Work::Several(measures) => measures.clone(),
             // A look-up counts the bad rows only.
             Work::Lookup(_) => vec![Measure::Rows],
-            Work::Known(_) | Work::Groups(_) | Work::Query(_) => Vec::new(),
+            Work::Known(_)
+            | Work::Groups(_)
+            | Work::CompleteGroups(_)
+            | Work::Frequencies(_)
+            | Work::Ranks(_)
+            | Work::Versus(_)
+            | Work::Query(_) => Vec::new(),
         };
         measures
             .into_iter()

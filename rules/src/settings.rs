@@ -2,7 +2,7 @@
 
 mod thresholds;
 
-use crate::assertion::{Thresholds, Unit};
+use crate::assertion::{Amount, Number, Thresholds, Unit};
 use crate::checks::{CheckKind, Place};
 use crate::yaml::{Entry, Node, Problem, Problems, Scalar, Span};
 use crate::{BadRows, Scope, Severity};
@@ -64,6 +64,12 @@ pub(crate) enum Form {
     Choice(&'static [&'static str]),
     /// A percent, or `{warn: percent, error: percent}`.
     Percents,
+    /// A number from 0 to 1, or a percent.
+    Ratio,
+    /// A list of ascending numbers.
+    Edges,
+    /// Values, or places in a list, with their numbers or percents.
+    Shares,
 }
 
 /// Settings that every kind takes.
@@ -281,6 +287,75 @@ impl<'a> Settings<'a> {
             .choice(&format!("`{key}`"), names, self.problems)
     }
 
+    /// A number from 0 to 1, or the same as a percent.
+    pub(crate) fn ratio(&mut self, key: &str) -> Option<f64> {
+        let node = self.node_of(key)?;
+        let value = node.as_scalar().and_then(|scalar| ratio_of(&scalar.text));
+        if value.is_none() {
+            let wanted = "a number from 0 to 1, or a percent from 0% to 100%";
+            node.wanted(&format!("`{key}`"), wanted, None, self.problems);
+        }
+        value
+    }
+
+    /// Two ascending numbers or more.
+    pub(crate) fn edges(&mut self, key: &str) -> Option<Vec<f64>> {
+        let node = self.node_of(key)?;
+        let what = format!("an item of `{key}`");
+        let items = node.list(&format!("`{key}`"), self.problems)?;
+        let edges: Vec<f64> = items
+            .iter()
+            .filter_map(|item| item.number(&what, self.problems))
+            .collect();
+        if edges.len() < items.len() {
+            return None;
+        }
+        if edges.len() < 2 || !edges.is_sorted_by(|low, high| low < high) {
+            let message = format!("`{key}` must be two ascending numbers or more");
+            self.problem(Some(key), message, None);
+            return None;
+        }
+        Some(edges)
+    }
+
+    /// Numbers or percents, each with its name, or without names in a list.
+    pub(crate) fn shares(&mut self, key: &str) -> Option<Vec<(Option<String>, f64)>> {
+        let node = self.node_of(key)?;
+        let named: Vec<(Option<String>, &Node)> = match (node.as_map(), node.as_list()) {
+            (Some(entries), _) => {
+                let named = |entry: &'a Entry| (Some(entry.key.clone()), &entry.value);
+                entries.iter().map(named).collect()
+            }
+            (_, Some(items)) => items.iter().map(|item| (None, item)).collect(),
+            _ => {
+                let hint =
+                    Some("write `{open: 60%, closed: 40%}`, or with `edges` a list of percents");
+                node.wanted(&format!("`{key}`"), "a map or a list", hint, self.problems);
+                return None;
+            }
+        };
+        let what = format!("a share in `{key}`");
+        let mut shares = Vec::new();
+        for (name, node) in named {
+            let value = value_of(&what, node, Unit::CountOrShare, self.problems)?;
+            let number = match value.amount {
+                Amount::Number(number) | Amount::Percent(number) => number.to_f64(),
+                _ => f64::NAN,
+            };
+            if !number.is_finite() || number < 0.0 {
+                let wanted = "a number or percent that is not negative";
+                node.wanted(&what, wanted, None, self.problems);
+                return None;
+            }
+            shares.push((name, number));
+        }
+        if shares.iter().map(|(_, share)| share).sum::<f64>() <= 0.0 {
+            self.problem(Some(key), format!("`{key}` has nothing in it"), None);
+            return None;
+        }
+        Some(shares)
+    }
+
     /// `min` and `max`, or a pair `[low, high]` under the shorthand: each with its place.
     pub(crate) fn limits(&mut self) -> [Option<(Scalar, &'a Node)>; 2] {
         let nodes = match self.shorthand {
@@ -358,6 +433,15 @@ fn kind_hint(kind: &dyn CheckKind) -> Option<String> {
 pub(crate) fn quoted(names: &[&str]) -> String {
     let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     names.join(", ")
+}
+
+/// `0.25` or `25%`.
+fn ratio_of(text: &str) -> Option<f64> {
+    let value = match text.trim().strip_suffix('%') {
+        Some(percent) => Number::parse(percent.trim())?.to_f64() / 100.0,
+        None => Number::parse(text.trim())?.to_f64(),
+    };
+    (0.0..=1.0).contains(&value).then_some(value)
 }
 
 fn scalar_of(node: &Node, what: &str, problems: &mut Problems) -> Option<Scalar> {

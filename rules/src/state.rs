@@ -3,20 +3,25 @@
 //! Sums of integers and decimals are exact; they fail rather than overflow. Sums of floating-point
 //! numbers are compensated.
 
+mod bins;
 pub(crate) mod codec;
 mod comoments;
+mod distinct;
 mod extreme;
 pub(crate) mod fingerprint;
+mod frequent;
 mod moments;
+mod quantiles;
 mod scalar;
 mod shape;
 mod sum;
+mod types;
 
 use std::fmt;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::compute::{cast, nullif};
+use datafusion::arrow::compute::{cast, filter as keep, nullif};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 
@@ -24,10 +29,16 @@ use crate::finding::Measured;
 use crate::plan::{Measure, Trouble, plain_type};
 use codec::{DecodeError, Reader, Writer};
 use comoments::Comoments;
+use distinct::Distinct;
 use extreme::Extreme;
 use moments::Moments;
 use shape::Shape;
 use sum::Sum;
+
+pub(crate) use bins::{Bins, Edge};
+pub(crate) use frequent::Frequent;
+pub(crate) use quantiles::{LEAST_RANK_ERROR, Quantiles};
+pub(crate) use types::{Likeness, TypeCounts, looks_like};
 
 /// The state of one measure.
 pub(crate) struct State {
@@ -45,6 +56,11 @@ enum Kind {
     Moments(Moments),
     Shape(Shape),
     Comoments(Comoments),
+    Quantiles(Box<Quantiles>),
+    Distinct(Box<Distinct>),
+    Types(TypeCounts),
+    Frequent(Box<Frequent>),
+    Bins(Bins),
 }
 
 /// So many rows cannot be in one file, and sums of so many do not overflow. A state with more is damaged.
@@ -62,6 +78,11 @@ impl Kind {
             Self::Moments(_) => 5,
             Self::Shape(_) => 6,
             Self::Comoments(_) => 7,
+            Self::Quantiles(_) => 8,
+            Self::Distinct(_) => 9,
+            Self::Types(_) => 10,
+            Self::Frequent(_) => 11,
+            Self::Bins(_) => 12,
         }
     }
 }
@@ -88,6 +109,13 @@ impl State {
             Measure::Moments(_) => Kind::Moments(Moments::default()),
             Measure::Shape(_) => Kind::Shape(Shape::default()),
             Measure::Comoments(_, _) => Kind::Comoments(Comoments::default()),
+            Measure::Quantiles(_, rank_error) => {
+                Kind::Quantiles(Box::new(Quantiles::new(rank_error.0)?))
+            }
+            Measure::Distinct(_) => Kind::Distinct(Box::new(Distinct::new()?)),
+            Measure::Frequent(_) => Kind::Frequent(Box::new(Frequent::new()?)),
+            Measure::Types(_) => Kind::Types(TypeCounts::default()),
+            Measure::Bins(_, edges) => Kind::Bins(Bins::new(edges)),
         };
         Ok(Self { rows: 0, kind })
     }
@@ -123,6 +151,11 @@ impl State {
             Kind::Sum(sum) => sum.update(&selected(input, filter)?)?,
             Kind::Moments(moments) => moments.update(&selected(input, filter)?)?,
             Kind::Shape(shape) => shape.update(&selected(input, filter)?)?,
+            Kind::Quantiles(quantiles) => quantiles.update(&selected(input, filter)?)?,
+            Kind::Distinct(distinct) => distinct.update(&selected(input, filter)?)?,
+            Kind::Frequent(frequent) => frequent.update(&selected(input, filter)?)?,
+            Kind::Types(types) => types.update(&chosen(input, filter)?)?,
+            Kind::Bins(bins) => bins.update(&chosen(input, filter)?)?,
             Kind::Comoments(comoments) => {
                 let [left, right] = inputs else {
                     return Err(Trouble::new("bug: two columns were to be measured"));
@@ -175,6 +208,11 @@ impl State {
             (Kind::Moments(moments), Kind::Moments(other)) => moments.merge(other),
             (Kind::Shape(shape), Kind::Shape(other)) => shape.merge(other),
             (Kind::Comoments(comoments), Kind::Comoments(other)) => comoments.merge(other),
+            (Kind::Quantiles(quantiles), Kind::Quantiles(other)) => quantiles.merge(other)?,
+            (Kind::Distinct(distinct), Kind::Distinct(other)) => distinct.merge(other)?,
+            (Kind::Frequent(frequent), Kind::Frequent(other)) => frequent.merge(other),
+            (Kind::Types(types), Kind::Types(other)) => types.merge(other),
+            (Kind::Bins(bins), Kind::Bins(other)) => bins.merge(other),
             (Kind::Rows, Kind::Rows) => {}
             _ => {
                 return Err(Trouble::new(
@@ -202,6 +240,12 @@ impl State {
             Kind::Moments(moments) => moments.write(&mut to),
             Kind::Shape(shape) => shape.write(&mut to),
             Kind::Comoments(comoments) => comoments.write(&mut to),
+            Kind::Quantiles(quantiles) => quantiles.write(&mut to),
+            Kind::Distinct(distinct) => distinct.write(&mut to),
+            Kind::Types(types) => types.write(&mut to),
+            // Text of any length, which only profiles ask for.
+            Kind::Frequent(_) => return Ok(None),
+            Kind::Bins(bins) => bins.write(&mut to),
         }
         Ok(Some(to.into_bytes()))
     }
@@ -235,6 +279,11 @@ impl State {
             Kind::Moments(moments) => *moments = Moments::read(from, rows)?,
             Kind::Shape(shape) => *shape = Shape::read(from, rows)?,
             Kind::Comoments(comoments) => *comoments = Comoments::read(from, rows)?,
+            Kind::Quantiles(quantiles) => quantiles.read(from, rows)?,
+            Kind::Distinct(distinct) => distinct.read(from, rows)?,
+            Kind::Types(types) => *types = TypeCounts::read(from, rows)?,
+            Kind::Frequent(_) => return Err(DecodeError::Damaged("such a state is not kept")),
+            Kind::Bins(bins) => bins.read(from, rows)?,
         }
         from.end()?;
         Ok(state)
@@ -256,6 +305,11 @@ impl State {
             },
             Kind::Shape(shape) => shape.finish(rows),
             Kind::Comoments(comoments) => comoments.finish(rows),
+            Kind::Quantiles(quantiles) => Measured::Quantiles { rows, quantiles },
+            Kind::Distinct(distinct) => distinct.finish(rows),
+            Kind::Frequent(frequent) => Measured::Frequent { rows, frequent },
+            Kind::Types(types) => Measured::Types { rows, types },
+            Kind::Bins(bins) => Measured::Bins { rows, bins },
         })
     }
 }
@@ -288,6 +342,14 @@ fn count_false(good: &BooleanArray, filter: Option<&BooleanBuffer>) -> u64 {
 }
 
 /// The input without dictionary, with the rows that do not count as nulls.
+/// The rows that pass the filter, nulls among them.
+fn chosen(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
+    match filter {
+        None => Ok(std::sync::Arc::clone(input)),
+        Some(filter) => Ok(keep(input, &BooleanArray::new(filter.clone(), None))?),
+    }
+}
+
 fn selected(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
     let plain = match input.data_type() {
         DataType::Dictionary(_, value) => cast(input, value)?,

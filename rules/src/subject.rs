@@ -25,6 +25,10 @@ pub struct Subject {
     pub added: Option<Arc<dyn TableProvider>>,
     /// The last published version.
     pub previous: Option<Previous>,
+    /// Its rows, for checks that compare with them ([`Suite::needs_baseline`](crate::Suite::needs_baseline)).
+    pub baseline: Option<Arc<dyn TableProvider>>,
+    /// The same rows in parts that never change; none when they have none.
+    pub baseline_parts: Option<Arc<dyn Parts>>,
     /// The commit time; `:commit_time` in SQL.
     pub now: DateTime<Utc>,
     /// How many failing rows a check names by their keys, at most.

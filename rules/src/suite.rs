@@ -208,6 +208,11 @@ impl Suite {
         problems.into_result(suite)
     }
 
+    /// Whether a check compares with the rows of the last published version.
+    pub fn needs_baseline(&self) -> bool {
+        self.checks.iter().any(|check| check.rule.needs_baseline())
+    }
+
     /// Tables other than its own that the checks read.
     pub fn references(&self) -> Vec<TableReference> {
         let own = self.table.as_deref().map(plain_name);

@@ -42,7 +42,7 @@ impl Check {
             Some(file) => Some(Suite::parse(file, &context.read_text(file)?)?),
             None => None,
         };
-        let report = if self.is_file(context) {
+        let report = if super::is_file(&self.subject, context) {
             let Some(suite) = &suite else {
                 return Err(
                     CliError::new(format!("the file `{}` has no rules", self.subject))
@@ -68,16 +68,5 @@ impl Check {
         let reports = [report];
         self.reports.write(context, &reports, &[])?;
         Ok(self.reports.exit_code(reports.iter().map(Report::verdict)))
-    }
-
-    /// A path has a slash, or is that of a file; everything else is a table.
-    fn is_file(&self, context: &Context) -> bool {
-        self.subject.contains(['/', '\\']) || context.path(Path::new(&self.subject)).exists() || {
-            let extension = Path::new(&self.subject).extension();
-            let known = [
-                "parquet", "csv", "json", "jsonl", "ndjson", "gz", "zst", "zip", "tsv",
-            ];
-            extension.is_some_and(|e| known.iter().any(|k| e.eq_ignore_ascii_case(k)))
-        }
     }
 }

@@ -30,8 +30,8 @@ table_checks:
   - row_count: {at_least: 0, where: n > 0, name: filtered}
 columns:
   n: [not_null, {not_null: {where: p = 'a', name: filtered}}, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {between: {min: -5, max: 5}}, {correlation: {with: f, at_least: -0.9876}}, {ratio_of_sums: {with: f, at_least: 0}}, unique]
-  f: [not_null, {min: {at_least: 0}}, {max: {at_most: 2}}, {sum: {at_least: 0}}, {stddev: {at_least: 0.0123}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
-  t: [not_null, {max: {at_most: z}}, {one_of: [x, y]}, {length: {max: 1}}, {matches: x}, {mean_length: {at_least: 1}}]
+  f: [not_null, {min: {at_least: 0}}, {max: {at_most: 2}}, {quantile: {at: 50%, at_least: 0.0123}}, {interquartile_range: {at_least: 0.0123}}, {distribution: {edges: [-4, 0, 4], shares: [50%, 50%], distance: l_infinity, at_most: 0.5432}}, {sum: {at_least: 0}}, {stddev: {at_least: 0.0123}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
+  t: [not_null, {data_type: integral}, {approx_distinct: {at_least: 1}}, {max: {at_most: z}}, {one_of: [x, y]}, {length: {max: 1}}, {matches: x}, {mean_length: {at_least: 1}}]
   d: [not_null, {min: {at_least: 2020-01-01}}, {max: {at_most: 2030-01-01}}, {freshness: {at_most: 10000 days}}]
   at: [not_null, {min: {at_least: 2020-01-01}}, {max: {at_most: 2030-01-01}}]
   m: [{sum: {at_least: 0}}, {min: {at_least: 0}}, {max: {at_least: 0}}]
@@ -514,6 +514,8 @@ async fn fresh(lake: &Lake, rules: &str) -> Report {
         collected: None,
         added: None,
         previous: None,
+        baseline: None,
+        baseline_parts: None,
         now: lakegate.now(),
     };
     let judge: &RulesJudge = lakegate.judge();

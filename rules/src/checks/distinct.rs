@@ -1,6 +1,6 @@
-//! The number of distinct values of the column, or their share.
+//! The number of distinct values of the column, or of several columns together, or their share.
 //!
-//! Nulls are left out. A number is held against the count of distinct values; a percent against
+//! Rows in which the column, or all of the columns, are null are left out; beside another value two nulls are equal. A number is held against the count of distinct values; a percent against
 //! their share of the values that are not null. The share of no values passes; their count is 0.
 //!
 //! ```yaml
@@ -9,6 +9,8 @@
 //!     - distinct: { at_most: 10 }
 //!   email:
 //!     - distinct: { at_least: 10%, severity: warn }
+//! table_checks:
+//!   - distinct: { columns: [customer_id, country], at_least: 1 }
 //! ```
 //!
 //! Source: Deequ 2.0 `CountDistinct` and `Distinctness`.
@@ -20,11 +22,14 @@ use async_trait::async_trait;
 use super::{CheckKind, Place, Rule};
 use crate::assertion::{Amount, Number, Quantity, Unit};
 use crate::finding::{Facts, Finding, Measured, mismatch};
+use crate::grouping::{COLUMNS, columns_of};
 use crate::plan::{Planner, Trouble, Work};
-use crate::settings::Settings;
+use crate::settings::{Setting, Settings};
 use crate::suite::Check;
 
 pub(crate) struct Distinct;
+
+const SETTINGS: &[Setting] = &[COLUMNS];
 
 impl CheckKind for Distinct {
     fn name(&self) -> &'static str {
@@ -36,22 +41,30 @@ impl CheckKind for Distinct {
     }
 
     fn place(&self) -> Place {
-        Place::Column
+        Place::Either
     }
 
     fn unit(&self) -> Unit {
         Unit::CountOrShare
     }
 
-    fn read(&self, column: Option<&str>, _settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
-        let column = column?.to_owned();
-        Some(Arc::new(DistinctValues { column }))
+    fn settings(&self) -> &'static [Setting] {
+        SETTINGS
+    }
+
+    fn table_settings(&self) -> &'static [&'static str] {
+        &[COLUMNS.key]
+    }
+
+    fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
+        let columns = columns_of(column, settings)?;
+        Some(Arc::new(DistinctValues { columns }))
     }
 }
 
 #[derive(Debug)]
 struct DistinctValues {
-    column: String,
+    columns: Vec<String>,
 }
 
 /// Whether the thresholds are shares. A mixture has no one metric.
@@ -71,9 +84,11 @@ fn wants_share(check: &Check) -> Result<bool, Trouble> {
 #[async_trait]
 impl Rule for DistinctValues {
     async fn plan(&self, check: &Check, planner: &Planner) -> Result<Work, Trouble> {
-        planner.field(&self.column)?;
+        for column in &self.columns {
+            planner.field(column)?;
+        }
         wants_share(check)?;
-        Ok(Work::Groups(vec![self.column.clone()]))
+        Ok(Work::Groups(self.columns.clone()))
     }
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {

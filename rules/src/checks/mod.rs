@@ -3,17 +3,21 @@
 //! The documentation of a kind is the head of its file; `explain`, the reference and the JSON
 //! Schema are made from it and from the kind's settings.
 
+mod approx_distinct;
 mod between;
 mod column_count;
 mod compare;
 mod completeness;
 mod correlation;
+mod data_type;
 mod distinct;
 mod distinctness;
+mod distribution;
 mod duplicate_rows;
 mod entropy;
 mod exists_in;
 mod freshness;
+mod interquartile_range;
 mod kurtosis;
 mod length;
 mod matches;
@@ -23,8 +27,10 @@ mod mean;
 mod mean_length;
 mod min;
 mod min_length;
+mod mutual_information;
 mod not_null;
 mod one_of;
+mod quantile;
 mod range;
 mod ratio_of_sums;
 mod row_count;
@@ -32,6 +38,7 @@ mod satisfies;
 mod schema;
 mod skewness;
 mod sql;
+mod sql_metric;
 mod stddev;
 mod sum;
 #[cfg(test)]
@@ -59,17 +66,21 @@ pub(crate) use schema::{SCHEMA_KEYS, SchemaSection, sql_type};
 
 /// Every kind of check, by name. A test fails when a file beside this one is not in the table.
 pub(crate) const KINDS: &[&dyn CheckKind] = &[
+    &approx_distinct::ApproxDistinct,
     &between::Between,
     &column_count::ColumnCount,
     &compare::Compare,
     &completeness::Completeness,
     &correlation::Correlation,
+    &data_type::DataType,
     &distinct::Distinct,
     &distinctness::Distinctness,
+    &distribution::Distribution,
     &duplicate_rows::DuplicateRows,
     &entropy::Entropy,
     &exists_in::ExistsIn,
     &freshness::Freshness,
+    &interquartile_range::InterquartileRange,
     &kurtosis::Kurtosis,
     &length::Length,
     &matches::Matches,
@@ -79,8 +90,10 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &mean_length::MeanLength,
     &min::Min,
     &min_length::MinLength,
+    &mutual_information::MutualInformation,
     &not_null::NotNull,
     &one_of::OneOf,
+    &quantile::Quantile,
     &range::Range,
     &ratio_of_sums::RatioOfSums,
     &row_count::RowCount,
@@ -88,6 +101,7 @@ pub(crate) const KINDS: &[&dyn CheckKind] = &[
     &schema::Schema,
     &skewness::Skewness,
     &sql::Sql,
+    &sql_metric::SqlMetric,
     &stddev::Stddev,
     &sum::Sum,
     &unique::Unique,
@@ -189,6 +203,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
     /// Thresholds of its own form, instead of the common ones.
     fn thresholds(&self) -> Option<&Thresholds> {
         None
+    }
+
+    /// Whether it compares with the rows of the last published version.
+    fn needs_baseline(&self) -> bool {
+        false
     }
 
     /// Tables other than the candidate that it reads, and where they are named.

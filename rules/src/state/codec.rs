@@ -168,4 +168,13 @@ impl<'b> Reader<'b> {
     }
 }
 
+/// A sketch from the bytes that its library wrote. The library is not made for bytes of unknown origin: a panic in it is
+/// damage.
+pub(crate) fn whole_sketch<T, E>(read: impl FnOnce() -> Result<T, E>) -> Result<T, DecodeError> {
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
+        Ok(Ok(sketch)) => Ok(sketch),
+        Ok(Err(_)) | Err(_) => Err(DecodeError::Damaged("a sketch that cannot be read")),
+    }
+}
+
 const TRUNCATED: DecodeError = DecodeError::Damaged("they end too early");

@@ -61,6 +61,9 @@ impl Fingerprint {
             to.bool(options.execution.enable_ansi_mode);
         }
         to.text(measure.name());
+        let parameters = measure.parameters();
+        to.u64(parameters.len() as u64);
+        parameters.iter().for_each(|parameter| to.f64(*parameter));
         let inputs = measure.inputs();
         to.u64(inputs.len() as u64);
         for input in inputs {

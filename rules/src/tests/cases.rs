@@ -549,3 +549,343 @@ async fn schema_names_each_difference() {
     let results = super::judge_subject(&super::orders().await, yaml).await;
     assert_eq!(results[0].verdict, Pass);
 }
+
+#[tokio::test]
+async fn moments_of_higher_order_are_those_of_the_population() {
+    let values = "(1), (2), (3), (4), (10)";
+    check(values, "variance: {at_most: 10}", Pass, "10").await;
+    check(values, "range: {equals: 9}", Pass, "9").await;
+    check("(0.25), (0.75)", "range: {at_least: 0.5}", Pass, "0.5").await;
+    check("(7)", "skewness: {equals: 0}", Pass, "0").await;
+    check(
+        "(1), (2), (3)",
+        "skewness: {between: [-1e-9, 1e-9]}",
+        Pass,
+        "0",
+    )
+    .await;
+    check(
+        "(1), (2), (3)",
+        "kurtosis: {between: [-1.51, -1.49]}",
+        Pass,
+        "-1.5",
+    )
+    .await;
+    for kind in ["variance", "range", "skewness", "kurtosis", "zeros"] {
+        let text = format!("{kind}: {{at_least: 0}}");
+        check("('a')", &text, Error, "not evaluated").await;
+    }
+    for kind in ["variance", "range", "skewness", "kurtosis"] {
+        let text = format!("{kind}: {{at_least: 0}}");
+        check("(NULL::int)", &text, Error, "not evaluated").await;
+    }
+}
+
+#[tokio::test]
+async fn zeros_are_counted_whatever_their_sign() {
+    check("(0), (1), (NULL)", "zeros: {equals: 1}", Pass, "1").await;
+    let signed = "(0.0::double), ('-0.0'::double), ('NaN'::double)";
+    check(signed, "zeros: {equals: 2}", Pass, "2").await;
+    check("(NULL::int)", "zeros: {equals: 0}", Pass, "0").await;
+}
+
+#[tokio::test]
+async fn lengths_are_in_characters() {
+    let values = "('ä'), ('abc'), (NULL)";
+    check(values, "min_length: {at_least: 1}", Pass, "1").await;
+    check(values, "max_length: {at_most: 3}", Pass, "3").await;
+    check(values, "mean_length: {equals: 2}", Pass, "2").await;
+    check("(1)", "max_length: {at_most: 3}", Error, "not evaluated").await;
+    check(
+        "(NULL::text)",
+        "max_length: {at_most: 3}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn groups_of_equal_values_give_shares() {
+    let values = "('a'), ('a'), ('b'), (NULL)";
+    check(values, "uniqueness: {at_least: 0%}", Pass, "33.33%").await;
+    check(values, "distinctness: {at_least: 0%}", Pass, "66.67%").await;
+    check(values, "unique_value_ratio: {at_least: 0%}", Pass, "50%").await;
+    check(values, "duplicate_rows: {at_most: 2}", Pass, "2").await;
+    check(
+        "('a'), ('b')",
+        "entropy: {between: [0.69, 0.7]}",
+        Pass,
+        "0.693147",
+    )
+    .await;
+    check(
+        "(NULL::text)",
+        "entropy: {at_least: 0}",
+        Error,
+        "not evaluated",
+    )
+    .await;
+    check(
+        "(NULL::text)",
+        "uniqueness: {at_least: 0%}",
+        Pass,
+        "no values to judge",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_quantile_is_a_value_or_lies_between_two() {
+    let values = "(1), (2), (3), (4), (5), (6)";
+    check(values, "quantile: {at: 0.5, equals: 3}", Pass, "3").await;
+    check(
+        values,
+        "quantile: {at: 50%, method: exact, equals: 3.5}",
+        Pass,
+        "3.5",
+    )
+    .await;
+    check(
+        values,
+        "quantile: {at: 0, method: exact, equals: 1}",
+        Pass,
+        "1",
+    )
+    .await;
+    check(
+        values,
+        "quantile: {at: 1, method: exact, equals: 6}",
+        Pass,
+        "6",
+    )
+    .await;
+    check(
+        values,
+        "interquartile_range: {method: exact, equals: 2.5}",
+        Pass,
+        "2.5",
+    )
+    .await;
+    check(values, "interquartile_range: {equals: 3}", Pass, "3").await;
+    let decimals =
+        "(arrow_cast('0.10', 'Decimal128(12, 2)')), (arrow_cast('0.20', 'Decimal128(12, 2)'))";
+    check(
+        decimals,
+        "quantile: {at: 1, method: exact, equals: 0.2}",
+        Pass,
+        "0.2",
+    )
+    .await;
+    for method in ["exact", "approximate"] {
+        let yaml = format!("quantile: {{at: 0.5, method: {method}, at_least: 0}}");
+        check(NAN, &yaml, Fail, "NaN").await;
+        check("(NULL::int)", &yaml, Error, "not evaluated").await;
+        check("('a')", &yaml, Error, "not evaluated").await;
+        check("([1])", &yaml, Error, "not evaluated").await;
+        check("(NULL), (7)", &yaml, Pass, "7").await;
+    }
+}
+
+#[tokio::test]
+async fn distinct_values_are_sketched_whatever_their_type() {
+    let approx = "approx_distinct: {at_least: 0}";
+    check("(1), (1), (2), (NULL)", approx, Pass, "2").await;
+    check("('a'), ('b'), ('a')", approx, Pass, "2").await;
+    check("(true), (false), (true)", approx, Pass, "2").await;
+    check(
+        "(0.0::double), ('-0.0'::double), ('NaN'::double), ('NaN'::double)",
+        approx,
+        Pass,
+        "2",
+    )
+    .await;
+    check(
+        "(DATE '2024-01-01'), (DATE '2024-01-02')",
+        approx,
+        Pass,
+        "2",
+    )
+    .await;
+    check(
+        "(arrow_cast('0.10', 'Decimal128(12, 2)'))",
+        approx,
+        Pass,
+        "1",
+    )
+    .await;
+    check("(arrow_cast('a', 'Dictionary(Int32, Utf8)')), (arrow_cast('b', 'Dictionary(Int32, Utf8)'))", approx, Pass, "2").await;
+    check("(arrow_cast('a', 'LargeBinary'))", approx, Pass, "1").await;
+    check("(NULL::int)", approx, Pass, "0").await;
+    check("([1])", approx, Error, "not evaluated").await;
+}
+
+#[tokio::test]
+async fn values_look_like_types() {
+    let values = "('1'), ('1.5'), ('true'), ('x'), (NULL)";
+    check(
+        values,
+        "data_type: {is: integral, at_least: 0%}",
+        Pass,
+        "40%",
+    )
+    .await;
+    check(
+        values,
+        "data_type: {is: numeric, at_least: 0%}",
+        Pass,
+        "60%",
+    )
+    .await;
+    check(
+        values,
+        "data_type: {is: boolean, at_least: 0%}",
+        Pass,
+        "40%",
+    )
+    .await;
+    check(values, "data_type: {is: text, at_least: 0%}", Pass, "40%").await;
+    check("(1), (2)", "data_type: integral", Pass, "100%").await;
+    check(
+        "(1.5::double), ('NaN'::double)",
+        "data_type: fractional",
+        Fail,
+        "50%",
+    )
+    .await;
+    check("(true)", "data_type: boolean", Pass, "100%").await;
+    check(
+        "(arrow_cast('1', 'Dictionary(Int32, Utf8)'))",
+        "data_type: integral",
+        Pass,
+        "100%",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_distribution_is_compared_with_given_shares() {
+    let values = "('a'), ('a'), ('b'), ('b'), (NULL)";
+    let even = "shares: {a: 50%, b: 50%}";
+    check(
+        values,
+        &format!("distribution: {{{even}, at_most: 0}}"),
+        Pass,
+        "0",
+    )
+    .await;
+    let l_infinity = |shares: &str| {
+        format!("distribution: {{shares: {shares}, distance: l_infinity, at_most: 0.3}}")
+    };
+    check(values, &l_infinity("{a: 3, b: 1}"), Pass, "0.25").await;
+    check(values, &l_infinity("{a: 1}"), Fail, "0.5").await;
+    let binned = |edges: &str, shares: &str| {
+        format!(
+            "distribution: {{edges: {edges}, shares: {shares}, distance: l_infinity, at_most: 0}}"
+        )
+    };
+    let numbers = "(0), (4), (5), (10), (NULL)";
+    check(numbers, &binned("[0, 5, 10]", "[50%, 50%]"), Pass, "0").await;
+    check(numbers, &binned("[0, 5, 9]", "[2, 1]"), Fail, "0.25").await;
+    check(
+        "(NULL::int)",
+        &binned("[0, 5]", "[1]"),
+        Pass,
+        "too few values to compare",
+    )
+    .await;
+    check("('a')", &binned("[0, 5]", "[1]"), Error, "not evaluated").await;
+    check(
+        values,
+        "distribution: {versus: previous, at_most: 0}",
+        Pass,
+        "no published version to compare with",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_distribution_is_compared_with_the_published_version() {
+    let session = super::session();
+    let before = super::table(
+        &session,
+        "before",
+        "SELECT column1 AS x FROM (VALUES (1), (1), (2))",
+    )
+    .await;
+    let now = super::table(
+        &session,
+        "orders",
+        "SELECT column1 AS x FROM (VALUES (1), (2), (2))",
+    )
+    .await;
+    let mut subject = super::subject(&session, now);
+    subject.baseline = Some(before);
+    let yaml = "columns:
+  x:
+    - distribution: {name: values, versus: previous, distance: l_infinity, at_most: 0.5}
+    - distribution: {name: bins, versus: previous, edges: [0, 2, 3], distance: l_infinity, at_most: 0.5}
+";
+    for check in super::judge_subject(&subject, yaml).await {
+        assert_eq!(
+            (check.verdict, check.observed.as_str()),
+            (Pass, "0.333333"),
+            "{check:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn information_is_of_rows_without_nulls() {
+    let yaml = "columns:\n  x:\n    - mutual_information: {with: y, at_least: 0}\n";
+    let of = async |rows: &str| {
+        let sql = format!("SELECT column1 AS x, column2 AS y FROM (VALUES {rows})");
+        super::judge_sql(&sql, yaml).await.remove(0)
+    };
+    let known = of("('a', 1), ('b', 2), ('c', NULL)").await;
+    assert!(
+        (known.metric.unwrap() - 2.0_f64.ln()).abs() < 1e-12,
+        "{known:?}"
+    );
+    let independent = of("('a', 1), ('a', 2), ('b', 1), ('b', 2)").await;
+    assert!(independent.metric.unwrap().abs() < 1e-12, "{independent:?}");
+    assert_eq!(of("('a', NULL), (NULL, 1)").await.verdict, Error);
+}
+
+#[tokio::test]
+async fn a_metric_of_sql_is_one_number() {
+    let of = async |query: &str| {
+        let yaml = format!("table_checks:\n  - sql_metric: {{at_least: 0, query: \"{query}\"}}\n");
+        let check = super::judge_sql("SELECT 1 AS x", &yaml).await.remove(0);
+        (check.verdict, check.observed)
+    };
+    assert_eq!(
+        of("SELECT count(*) + 0.5 FROM silver.orders").await,
+        (Pass, "1.5".to_owned())
+    );
+    for wrong in [
+        "SELECT 1, 2",
+        "SELECT 'a'",
+        "SELECT x FROM silver.orders WHERE x > 5",
+        "SELECT * FROM (VALUES (1), (2))",
+        "SELECT NULL::int",
+    ] {
+        assert_eq!(of(wrong).await.0, Error, "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_in_a_condition_means_the_column_that_is_spelt_like_it() {
+    let filtered = async |filter: &str, sql: &str| {
+        let yaml = format!("table_checks:\n  - row_count: {{at_least: 0, where: '{filter}'}}\n");
+        super::judge_sql(sql, &yaml).await.remove(0)
+    };
+    let one = "SELECT 1 AS \"orderId\"";
+    for filter in ["orderId = 1", "ORDERID = 1", "\"orderId\" = 1"] {
+        assert_eq!(filtered(filter, one).await.observed, "1", "{filter}");
+    }
+    assert_eq!(filtered("\"orderid\" = 1", one).await.verdict, Error);
+    let two = "SELECT 1 AS \"a\", 2 AS \"A\"";
+    assert_eq!(filtered("A = 1", two).await.observed, "1");
+    assert_eq!(filtered("\"A\" = 2", two).await.observed, "1");
+}

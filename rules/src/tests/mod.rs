@@ -8,8 +8,10 @@ mod faults;
 mod files;
 mod json_schema;
 mod parts;
+mod profiles;
 mod properties;
 mod quarantine;
+mod sketches;
 
 use std::sync::Arc;
 
@@ -94,6 +96,8 @@ pub(crate) fn subject(session: &SessionContext, candidate: Arc<dyn TableProvider
         collected: None,
         added: None,
         previous: None,
+        baseline: None,
+        baseline_parts: None,
         now: now(),
         sample_rows: 5,
     }

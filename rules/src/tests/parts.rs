@@ -26,9 +26,9 @@ table_checks:
   - row_count: {at_least: 0}
   - row_count: {at_least: 0, where: n > 0, name: filtered}
 columns:
-  n: [not_null, {not_null: {where: t = 'a', name: filtered}}, {between: {min: -5, max: 5.5}}, unique, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {correlation: {with: f, at_least: -0.9876}}, {ratio_of_sums: {with: f, at_least: 0}}]
-  f: [{between: {max: 1.5}}, {min: {at_least: 0}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {variance: {at_least: 0.0123, where: n < 3, name: filtered}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
-  t: [{one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {max: {at_most: z}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9, where: n < 3}}]
+  n: [not_null, {not_null: {where: t = 'a', name: filtered}}, {between: {min: -5, max: 5.5}}, unique, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {correlation: {with: f, at_least: -0.9876}}, {approx_distinct: {at_least: 1}}, {ratio_of_sums: {with: f, at_least: 0}}]
+  f: [{between: {max: 1.5}}, {quantile: {at: 50%, at_least: 0.0123}}, {interquartile_range: {at_least: 0.0123}}, {distribution: {edges: [-4, 0, 4], shares: [50%, 50%], distance: l_infinity, at_most: 0.5432}}, {min: {at_least: 0}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {variance: {at_least: 0.0123, where: n < 3, name: filtered}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
+  t: [{data_type: integral}, {approx_distinct: {at_least: 1}}, {one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {max: {at_most: z}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9, where: n < 3}}]
 ";
 
 /// Parts in memory.

@@ -12,6 +12,7 @@ use super::*;
 use crate::pattern::{Format, TextPattern};
 use crate::plan::column;
 use crate::row_test::{FloatSet, TextLength, TextSet, call};
+use crate::state::Edge;
 use crate::tests::session;
 
 fn schema() -> SchemaRef {
@@ -63,6 +64,12 @@ fn measures_of_different_meaning_have_different_fingerprints() {
         (Measure::Shape(column("a")), None),
         (Measure::Comoments(column("a"), column("b")), None),
         (Measure::Comoments(column("b"), column("a")), None),
+        (Measure::Quantiles(column("a"), Edge(0.01)), None),
+        (Measure::Quantiles(column("a"), Edge(0.02)), None),
+        (Measure::Distinct(column("a")), None),
+        (Measure::Types(column("a")), None),
+        (Measure::Bins(column("a"), vec![Edge(0.0), Edge(1.0)]), None),
+        (Measure::Bins(column("a"), vec![Edge(0.0), Edge(2.0)]), None),
         of_a(sql("a > 1")),
         of_a(sql("a >= 1")),
         of_a(sql("a > 2")),
@@ -191,11 +198,11 @@ fn fingerprints_stay() {
     ]
     .map(|(measure, filter)| of(&measure, filter.as_ref()).unwrap());
     let expected = [
-        "5b4cf47ed3d296a595dd925fa7f79ae7",
-        "e4fbf743aacd4dd9238832466c0c3b34",
-        "7fec3f3bb005ba99af324845cf78927f",
-        "60f954fd56308a55ca795155a01c736d",
-        "7eefa5bcd74ba62d44a0ee775283e02d",
+        "ff3e84294d5892908e7961b25cb44b91",
+        "b61249d411e31a5855395bfc313748cf",
+        "6f224ba155f2387ffbc7c948b82a861c",
+        "25f947c62dba42f5221028332046b4ac",
+        "dfa8836073eac4cbb6e0cc3f1f962dfa",
     ];
     assert_eq!(found, expected.map(str::to_owned));
 }

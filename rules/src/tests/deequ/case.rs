@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// One fact that a test of Deequ asserts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Case {
     pub(super) id: String,
     pub(super) kind: String,
@@ -11,10 +11,12 @@ pub(super) struct Case {
     pub(super) args: Value,
     pub(super) table: Value,
     pub(super) expected: Expected,
+    /// What is expected, as the file has it.
+    pub(super) value: Value,
 }
 
 /// What is asserted.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Expected {
     Number(f64),
     /// Strictly between two numbers.
@@ -43,7 +45,9 @@ pub(super) fn read() -> Vec<Case> {
 
 /// Whether two numbers are equal but for rounding.
 pub(super) fn is_close(found: f64, wanted: f64) -> bool {
-    found == wanted || (found - wanted).abs() <= 1e-9 * wanted.abs().max(1.0)
+    found == wanted
+        || found.is_nan() && wanted.is_nan()
+        || (found - wanted).abs() <= 1e-9 * wanted.abs().max(1.0)
 }
 
 impl Case {
@@ -56,6 +60,7 @@ impl Case {
             args: case["args"].clone(),
             table: case["table"].clone(),
             expected: Expected::of(&case["expected"]),
+            value: case["expected"].clone(),
         }
     }
 
@@ -71,11 +76,25 @@ impl Case {
     }
 
     pub(super) fn has_null_in(&self, column: &str) -> bool {
+        let column = unquoted(column);
         let columns = self.table["cols"].as_array();
         let place = columns.and_then(|columns| columns.iter().position(|c| c == column));
         let rows = self.table["rows"].as_array().map(Vec::as_slice);
         let mut rows = rows.unwrap_or_default().iter();
         place.is_some_and(|place| rows.any(|row| row[place].is_null()))
+    }
+
+    /// Deequ's name of a column's type.
+    pub(super) fn type_of(&self, column: &str) -> Option<&str> {
+        let columns = self.table["cols"].as_array()?;
+        let place = columns.iter().position(|c| c == unquoted(column))?;
+        self.table["types"][place].as_str()
+    }
+
+    /// Whether there are so many rows that a sketch approximates.
+    pub(super) fn has_many_rows(&self) -> bool {
+        let rows = self.table["rows"].as_array().map(Vec::len);
+        self.table["generator"].is_string() || rows.is_some_and(|rows| rows > 100)
     }
 
     pub(super) fn expected_has_null(&self) -> bool {

@@ -1,9 +1,11 @@
 //! What Deequ's own tests assert, held against our checks.
 //!
 //! `LAKEGATE_DEEQU_CASES=FILE` names another file of the same form. A case that comes out otherwise is a failure, unless
-//! `docs/deequ.md` says that we deviate in its circumstances; each section there belongs to one of [`DEVIATIONS`].
+//! `docs/deequ.md` says that we deviate in its circumstances; each section there is one of [`DEVIATIONS`].
 
 mod case;
+mod deviations;
+mod measured;
 mod rule;
 mod table;
 
@@ -14,24 +16,13 @@ use datafusion::arrow::datatypes::Int64Type;
 use datafusion::catalog::TableProvider;
 
 use self::case::{Case, Expected, is_close};
+use self::deviations::DEVIATIONS;
 use self::rule::{Answer, Asked};
 use super::{now, session, subject};
 use crate::{FAILED_CHECKS, Suite, Verdict, judge, mark};
 
 /// Kinds of case whose issues are still to come.
 const LATER: &[&str] = &["anomaly", "interval", "suggestion", "dqdl"];
-
-/// Circumstances in which we answer otherwise: the heading in `docs/deequ.md`, and when it applies.
-type Deviation = (&'static str, fn(&Case) -> bool);
-
-const DEVIATIONS: &[Deviation] = &[
-    ("A null has no pattern to break", |case| {
-        case.analyzer == "PatternMatch" && case.has_null_in(case.text("column"))
-    }),
-    ("A row is good or bad", |case| {
-        case.kind == "rowlevel" && case.expected_has_null()
-    }),
-];
 
 enum Outcome {
     Passed,
@@ -44,13 +35,10 @@ enum Outcome {
 #[tokio::test]
 async fn deequ_cases() {
     let cases = case::read();
-    let documented = include_str!("../../../../docs/deequ.md");
-    for (heading, _) in DEVIATIONS {
-        assert!(
-            documented.contains(&format!("\n## {heading}\n")),
-            "{heading}"
-        );
-    }
+    let documented = include_str!("../../../../docs/deequ.md").lines();
+    let documented: Vec<&str> = documented.filter_map(|l| l.strip_prefix("## ")).collect();
+    let known: Vec<&str> = DEVIATIONS.iter().map(|(heading, _)| *heading).collect();
+    assert_eq!(documented, known);
     let (mut passed, mut failed, mut deviations, mut pending) = (0, Vec::new(), 0, 0);
     for case in &cases {
         let outcome = match outcome(case).await {
@@ -80,20 +68,37 @@ async fn outcome(case: &Case) -> Outcome {
     if LATER.contains(&case.kind.as_str()) {
         return Outcome::Pending;
     }
-    let Some(asked) = rule::of(case) else {
-        return Outcome::Pending;
+    let result = match (case.kind.as_str(), case.analyzer.as_str()) {
+        ("distance", _) => Some(measured::distance(case)),
+        _ => answer(case).await,
     };
-    let Some(candidate) = table::of(case) else {
+    let Some(result) = result else {
         return Outcome::Pending;
-    };
-    let result = match asked.answer {
-        Answer::Rows => rows(case, &asked, candidate).await,
-        Answer::Metric | Answer::BadRows => metric(case, &asked, candidate).await,
     };
     match result {
         Ok(()) => Outcome::Passed,
         Err(why) => Outcome::Failed(why),
     }
+}
+
+/// None when there is no check for it.
+async fn answer(case: &Case) -> Option<Result<(), String>> {
+    let candidate = table::of(case)?;
+    Some(match (case.kind.as_str(), case.analyzer.as_str()) {
+        ("analyzer" | "merge", "Histogram") => measured::histogram(case, candidate).await,
+        ("analyzer" | "merge", "HistogramBinned") => measured::binned(case, candidate).await,
+        ("analyzer" | "merge", "DataType") => measured::types(case, candidate).await,
+        ("kll", _) | ("analyzer" | "merge", "KLLSketch") => measured::sketch(case, candidate).await,
+        ("profile", _) => measured::column_profile(case, candidate).await,
+        ("scansharing", _) => measured::passes(case, candidate).await,
+        _ => {
+            let asked = rule::of(case)?;
+            match asked.answer {
+                Answer::Rows => rows(case, &asked, candidate).await,
+                Answer::Metric | Answer::BadRows => metric(case, &asked, candidate).await,
+            }
+        }
+    })
 }
 
 fn parse_any(yaml: &str) -> Result<Suite, String> {
@@ -135,15 +140,64 @@ async fn metric(
 
 /// Holds the rows that are marked as bad against what is expected.
 async fn rows(case: &Case, asked: &Asked, candidate: Arc<dyn TableProvider>) -> Result<(), String> {
+    let found = good_rows(asked, candidate).await?;
+    if case.kind == "schema" {
+        return schema(case, &found);
+    }
     let Expected::Rows(wanted) = &case.expected else {
         return Err("an answer of another form".to_owned());
     };
+    match found == *wanted {
+        true => Ok(()),
+        false => Err(format!("wanted {wanted:?}, found {found:?}")),
+    }
+}
+
+/// Holds the valid rows of a schema against what is expected.
+fn schema(case: &Case, good: &[Option<bool>]) -> Result<(), String> {
+    let count = |wanted: bool| good.iter().filter(|g| **g == Some(wanted)).count() as u64;
+    let counts = [("numValid", count(true)), ("numInvalid", count(false))];
+    for (key, found) in counts {
+        if case.value[key]
+            .as_u64()
+            .is_some_and(|wanted| wanted != found)
+        {
+            return Err(format!("{key}: wanted {}, found {found}", case.value[key]));
+        }
+    }
+    let Some(wanted) = case.value["validValues"].as_array() else {
+        return Ok(());
+    };
+    let rows = case.table["rows"].as_array().into_iter().flatten();
+    let valid = rows.zip(good).filter(|(_, good)| **good == Some(true));
+    // The values are text here, and numbers there.
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let number = |text: String| {
+        text.parse::<f64>()
+            .map_or(text, |number| number.to_string())
+    };
+    let found: Vec<String> = valid.map(|(row, _)| number(text(&row[0]))).collect();
+    let wanted: Vec<String> = wanted.iter().map(|value| number(text(value))).collect();
+    match found == wanted {
+        true => Ok(()),
+        false => Err(format!("wanted {wanted:?}, found {found:?}")),
+    }
+}
+
+/// Which rows are not marked as bad.
+async fn good_rows(
+    asked: &Asked,
+    candidate: Arc<dyn TableProvider>,
+) -> Result<Vec<Option<bool>>, String> {
     let suite = parse_any(&asked.yaml)?;
     let session = session();
     let rows = session.read_table(candidate).map_err(|e| e.to_string())?;
     let marked = mark(&suite, &session, rows, now());
     let marked = marked.await.map_err(|e| e.to_string())?;
-    let mut found = vec![None; wanted.len()];
+    let mut found = Vec::new();
     for batch in marked.collect().await.map_err(|e| e.to_string())? {
         let numbers = batch.column_by_name(table::ROW).unwrap();
         let numbers = numbers.as_primitive::<Int64Type>();
@@ -151,11 +205,11 @@ async fn rows(case: &Case, asked: &Asked, candidate: Arc<dyn TableProvider>) -> 
         let failed = failed.as_list::<i32>();
         for row in 0..batch.num_rows() {
             let number = usize::try_from(numbers.value(row)).unwrap();
+            if found.len() <= number {
+                found.resize(number + 1, None);
+            }
             found[number] = Some(failed.value(row).is_empty());
         }
     }
-    match found == *wanted {
-        true => Ok(()),
-        false => Err(format!("wanted {wanted:?}, found {found:?}")),
-    }
+    Ok(found)
 }

@@ -32,6 +32,7 @@ pub(super) fn of(case: &Case) -> Option<Asked> {
         "analyzer" | "merge" => metric(case),
         "check" => check(case),
         "rowlevel" => rows(case),
+        "schema" => schema(case),
         _ => None,
     }
 }
@@ -83,15 +84,34 @@ fn metric(case: &Case) -> Option<Asked> {
         "Entropy" => of_column("entropy"),
         // An exact count is within every bound of an approximate one.
         "ApproxCountDistinct" => of_column("distinct"),
-        "CountDistinct" => match case.names("columns").as_slice() {
-            [column] => Some(below(
-                case,
-                column,
-                "distinct",
-                json!({"between": any_number()}),
-            )),
-            _ => None,
-        },
+        "CountDistinct" => {
+            let settings = json!({"columns": case.names("columns"), "at_least": 0});
+            Some(of_table(case, "distinct", settings))
+        }
+        "ApproxQuantile" | "ExactQuantile" => {
+            let is_exact = case.analyzer == "ExactQuantile";
+            let mut settings = json!({"at": case.args["quantile"], "between": any_number()});
+            if is_exact {
+                settings["method"] = "exact".into();
+            } else if !case.args["relativeError"].is_null() {
+                settings["rank_error"] = case.args["relativeError"].clone();
+            }
+            Some(below(case, column(), "quantile", settings))
+        }
+        "InterquartileRange" => {
+            let settings = json!({"method": "exact", "between": any_number()});
+            Some(below(case, column(), "interquartile_range", settings))
+        }
+        "MutualInformation" => {
+            let names = case.names("columns");
+            let settings = json!({"with": names.get(1)?, "between": any_number()});
+            Some(below(case, names.first()?, "mutual_information", settings))
+        }
+        "CustomSql" => {
+            let query = dialect(case.text("expression"));
+            let settings = json!({"query": query, "between": any_number()});
+            Some(of_table(case, "sql_metric", settings))
+        }
         "ColumnCount" => Some(of_table(case, "column_count", json!({"at_least": 0}))),
         "Uniqueness" => share_of("uniqueness"),
         "Distinctness" => share_of("distinctness"),
@@ -179,34 +199,179 @@ fn check(case: &Case) -> Option<Asked> {
         }
         "satisfies" => Some(good_rows(satisfies(case, case.text("predicate")))),
         "containsEmail" => contains("email"),
+        "hasDataType" => {
+            let is = match case.text("dataType") {
+                "Integral" => "integral",
+                "Fractional" => "fractional",
+                "Boolean" => "boolean",
+                "String" => "text",
+                "Numeric" => "numeric",
+                "Null" => return Some(good_rows(satisfies(case, &format!("{column} IS NULL")))),
+                _ => return None,
+            };
+            Some(good_rows(below(
+                case,
+                column,
+                "data_type",
+                json!({"is": is}),
+            )))
+        }
+        "areAnyComplete" | "haveAnyCompleteness" => {
+            let present = case.names("columns");
+            let present: Vec<String> = present.iter().map(|c| format!("{c} IS NOT NULL")).collect();
+            Some(good_rows(satisfies(case, &present.join(" OR "))))
+        }
         _ => None,
     }
 }
 
 fn rows(case: &Case) -> Option<Asked> {
-    let column = unquoted(case.text("column"));
-    let marked = |mut settings: Value| {
-        settings["bad_rows"] = "quarantine".into();
-        settings
+    let checks = match case.analyzer.strip_prefix("check[") {
+        None => row_checks(&case.analyzer, case)?,
+        // `check[isComplete(att1),isComplete(att2)]`: every check marks its rows.
+        Some(calls) => {
+            let mut checks = Vec::new();
+            for call in calls.trim_end_matches(']').split("),") {
+                let (name, arguments) = call.trim_end_matches(')').split_once('(')?;
+                let names: Vec<&str> = arguments.split(',').map(str::trim).collect();
+                let inner = Case {
+                    args: json!({"column": names.first()?, "columns": names}),
+                    ..case.clone()
+                };
+                checks.extend(row_checks(name, &inner)?);
+            }
+            checks
+        }
     };
-    let mut asked = match case.analyzer.as_str() {
-        "Completeness" => below(case, column, "not_null", marked(json!({}))),
-        "Compliance" | "satisfies" => {
-            let condition = json!({"condition": dialect(case.text("predicate"))});
-            of_table(case, "satisfies", marked(condition))
+    Some(marking(&checks))
+}
+
+/// Conditions of good rows.
+fn marking(checks: &[Value]) -> Asked {
+    let mut checks = checks.to_vec();
+    for (place, check) in checks.iter_mut().enumerate() {
+        let settings = check
+            .as_object_mut()
+            .and_then(|check| check.values_mut().next());
+        if let Some(settings) = settings {
+            settings["bad_rows"] = "quarantine".into();
+            settings["name"] = format!("number_{place}").into();
         }
-        "PatternMatch" => {
-            let regex = json!({"pattern": case.text("pattern")});
-            below(case, column, "matches", marked(regex))
-        }
-        "Uniqueness" | "areUnique" => {
-            let columns = json!({"columns": case.names("columns")});
-            of_table(case, "unique_key", marked(columns))
-        }
-        _ => return None,
+    }
+    Asked {
+        answer: Answer::Rows,
+        ..asked(&json!({"table_checks": checks}))
+    }
+}
+
+/// The checks of the table that mark the rows which one of Deequ's does.
+fn row_checks(analyzer: &str, case: &Case) -> Option<Vec<Value>> {
+    let name = unquoted(case.text("column"));
+    let column = format!("\"{name}\"");
+    let of = |kind: &str, settings: Value| Some(vec![json!({ kind: filtered(case, settings) })]);
+    let satisfies = |condition: String| of("satisfies", json!({"condition": condition}));
+    // What is asserted of a value holds for a null, unless nulls fail.
+    let asserted = |value: &str| {
+        let null = match case.text("nullBehavior") {
+            "Fail" => format!("{column} IS NOT NULL AND "),
+            _ => format!("{column} IS NULL OR "),
+        };
+        let assertion = case.text("assertion").replace("==", "=");
+        satisfies(format!("{null}{value} {assertion}"))
     };
-    asked.answer = Answer::Rows;
-    Some(asked)
+    match analyzer {
+        "Completeness" | "isComplete" | "hasCompleteness" => {
+            satisfies(format!("{column} IS NOT NULL"))
+        }
+        "Compliance" | "satisfies" => satisfies(dialect(case.text("predicate"))),
+        "PatternMatch" | "hasPattern" => {
+            let pattern = case.text("pattern").replace('\'', "''");
+            satisfies(format!(
+                "{column} IS NULL OR regexp_like({column}, '{pattern}')"
+            ))
+        }
+        "Uniqueness"
+        | "areUnique"
+        | "hasUniqueness"
+        | "UniqueValueRatio"
+        | "isPrimaryKey"
+        | "hasUniqueValueRatio"
+        | "DuplicateRowCount"
+        | "isUnique" => {
+            let mut columns = case.names("columns");
+            if columns.is_empty() {
+                columns.push(name);
+            }
+            of("unique_key", json!({"columns": columns}))
+        }
+        "hasMaxLength" | "hasMinLength" => match case.text("nullBehavior") {
+            "EmptyString" => {
+                let assertion = case.text("assertion").replace("==", "=");
+                satisfies(format!("length(coalesce({column}, '')) {assertion}"))
+            }
+            _ => asserted(&format!("length({column})")),
+        },
+        "hasMax" | "hasMin" | "Maximum" | "Minimum" => asserted(&column),
+        "MinLength.values" | "MaxLength.values" => of("satisfies", json!({"condition": "true"})),
+        _ => None,
+    }
+}
+
+/// The rules of a schema whose columns come as text.
+fn schema(case: &Case) -> Option<Asked> {
+    let number = |key: &str| case.args[key].as_i64();
+    let (name, is_valid) = if let Some(name) = case.args["intColumn"].as_str() {
+        let value = format!("try_cast(\"{name}\" AS INT)");
+        let mut valid = vec![format!("{value} IS NOT NULL")];
+        valid.extend(number("minValue").map(|min| format!("{value} >= {min}")));
+        valid.extend(number("maxValue").map(|max| format!("{value} <= {max}")));
+        (name, valid)
+    } else if let Some(name) = case.args["stringColumn"].as_str() {
+        let mut valid = vec![format!("\"{name}\" IS NOT NULL")];
+        valid.extend(number("minLength").map(|min| format!("length(\"{name}\") >= {min}")));
+        valid.extend(number("maxLength").map(|max| format!("length(\"{name}\") <= {max}")));
+        let matches = case.args["matches"].as_str();
+        valid.extend(matches.map(|m| format!("regexp_like(\"{name}\", '{m}')")));
+        (name, valid)
+    } else if let Some(name) = case.args["decimalColumn"].as_str() {
+        let (precision, scale) = (number("precision")?, number("scale")?);
+        let value = format!("try_cast(\"{name}\" AS DECIMAL({precision}, {scale}))");
+        (name, vec![format!("{value} IS NOT NULL")])
+    } else if let Some(name) = case.args["timestampColumn"].as_str() {
+        let mask = case.text("mask");
+        let directives = [
+            ("yyyy", "%Y"),
+            ("MM", "%m"),
+            ("dd", "%d"),
+            ("HH", "%H"),
+            ("mm", "%M"),
+            ("ss", "%S"),
+        ];
+        let format = directives
+            .iter()
+            .fold(mask.to_owned(), |mask, (java, ours)| {
+                mask.replace(java, ours)
+            });
+        let check = json!({"matches": {"date_format": format, "bad_rows": "quarantine"}});
+        let present = json!({"not_null": {"bad_rows": "quarantine"}});
+        let is_nullable = case.args["isNullable"].as_bool() != Some(false);
+        let checks = if is_nullable {
+            vec![check]
+        } else {
+            vec![check, present]
+        };
+        return Some(Asked {
+            answer: Answer::Rows,
+            ..asked(&json!({"columns": { name: checks }}))
+        });
+    } else {
+        return None;
+    };
+    let mut condition = is_valid.join(" AND ");
+    if case.args["isNullable"].as_bool() != Some(false) {
+        condition = format!("\"{name}\" IS NULL OR {condition}");
+    }
+    Some(marking(&[json!({"satisfies": {"condition": condition}})]))
 }
 
 fn satisfies(case: &Case, condition: &str) -> Asked {
@@ -240,7 +405,7 @@ fn filtered(case: &Case, mut settings: Value) -> Value {
 }
 
 /// Spark takes text between double quotes, which hold a name in standard SQL.
-fn dialect(condition: &str) -> String {
+pub(super) fn dialect(condition: &str) -> String {
     condition.replace('"', "'").replace('`', "\"")
 }
 

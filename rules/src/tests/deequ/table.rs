@@ -23,7 +23,7 @@ pub(super) fn of(case: &Case) -> Option<Arc<dyn TableProvider>> {
     let mut batches = Vec::new();
     for part in &parts {
         let mut batch = batch(part)?;
-        if case.kind == "rowlevel" {
+        if matches!(case.kind.as_str(), "rowlevel" | "schema") {
             batch = numbered(&batch);
         }
         batches.push(vec![batch]);

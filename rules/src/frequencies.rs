@@ -1,0 +1,138 @@
+//! How often each value of a column occurs.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::functions_aggregate::expr_fn::{count, sum};
+use datafusion::logical_expr::{Expr, cast, lit};
+use datafusion::prelude::DataFrame;
+use futures::StreamExt;
+
+use crate::plan::{Trouble, column};
+
+/// What is counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FrequenciesOf {
+    /// The column of the values.
+    pub(crate) column: String,
+    /// A column of numbers whose sum stands in the place of the number of rows.
+    pub(crate) weight: Option<String>,
+    /// How many values are kept, the most frequent first.
+    pub(crate) most: usize,
+}
+
+/// The most frequent values, and how many others there are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Frequencies {
+    /// Rows that pass `where`.
+    pub(crate) rows: u64,
+    /// Rows among them without a value.
+    pub(crate) nulls: u64,
+    /// Distinct values.
+    pub(crate) distinct: u64,
+    /// The most frequent first; nulls are a value here.
+    pub(crate) top: Vec<Frequency>,
+}
+
+/// One value with its rows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Frequency {
+    /// As text; none for null.
+    pub(crate) value: Option<String>,
+    /// The number of rows, or the sum of their weights.
+    pub(crate) amount: f64,
+}
+
+impl Eq for Frequency {}
+
+impl Ord for Frequency {
+    /// The most frequent first, and equal ones by their text.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_amount = other.amount.total_cmp(&self.amount);
+        by_amount.then_with(|| self.value.cmp(&other.value))
+    }
+}
+
+impl PartialOrd for Frequency {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Counts the rows of each value; what does not fit in memory is spilled by the grouping.
+pub(crate) async fn count_frequencies(
+    rows: DataFrame,
+    of: &FrequenciesOf,
+    filter: Option<&Expr>,
+) -> Result<Frequencies, Trouble> {
+    let rows = match filter {
+        Some(filter) => rows.filter(filter.clone())?,
+        None => rows,
+    };
+    let mut amounts = vec![count(lit(1)).alias("__lakegate_n")];
+    if let Some(weight) = &of.weight {
+        let weight = cast(column(weight), DataType::Float64);
+        amounts.push(sum(weight).alias("__lakegate_weight"));
+    }
+    let groups = rows.aggregate(vec![column(&of.column)], amounts)?;
+    let mut stream = groups.execute_stream().await?;
+    let mut found = Frequencies {
+        rows: 0,
+        nulls: 0,
+        distinct: 0,
+        top: Vec::new(),
+    };
+    let mut top = BTreeSet::new();
+    while let Some(batch) = stream.next().await {
+        found.take(&batch?, of, &mut top)?;
+    }
+    found.top = top.into_iter().collect();
+    Ok(found)
+}
+
+impl Frequencies {
+    fn take(
+        &mut self,
+        batch: &RecordBatch,
+        of: &FrequenciesOf,
+        top: &mut BTreeSet<Frequency>,
+    ) -> Result<(), Trouble> {
+        let values: &ArrayRef = batch.column(0);
+        let nulls = values.logical_nulls();
+        let options = FormatOptions::default();
+        let texts = ArrayFormatter::try_new(values.as_ref(), &options)?;
+        let counts = batch.column(1).as_primitive::<Int64Type>();
+        let weights = of.weight.as_ref();
+        let weights = weights.map(|_| batch.column(2).as_primitive::<Float64Type>());
+        for row in 0..batch.num_rows() {
+            let count = counts.value(row).unsigned_abs();
+            let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+            self.rows += count;
+            match is_null {
+                true => self.nulls += count,
+                false => self.distinct += 1,
+            }
+            let amount = match &weights {
+                None => count as f64,
+                // The sum of nothing is nothing.
+                Some(weights) if weights.is_null(row) => 0.0,
+                Some(weights) => weights.value(row),
+            };
+            let is_full = top.len() >= of.most;
+            if is_full && top.last().is_none_or(|last| amount < last.amount) {
+                continue;
+            }
+            top.insert(Frequency {
+                value: (!is_null).then(|| texts.value(row).to_string()),
+                amount,
+            });
+            if is_full {
+                top.pop_last();
+            }
+        }
+        Ok(())
+    }
+}

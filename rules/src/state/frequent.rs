@@ -1,0 +1,71 @@
+//! The most frequent values: the frequent items sketch of the `datasketches` crate.
+
+use std::fmt;
+
+use datafusion::arrow::array::{ArrayRef, AsArray};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::DataType;
+use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
+
+use crate::plan::Trouble;
+
+/// Three quarters of so many distinct values are counted exactly; with more, the rare ones are forgotten.
+const MAP_SIZE: usize = 4096;
+
+/// The counts of frequent values, as text.
+#[derive(Clone)]
+pub(crate) struct Frequent {
+    sketch: FrequentItemsSketch<String>,
+}
+
+impl fmt::Debug for Frequent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frequent")
+            .field("values", &self.sketch.total_weight())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Frequent {
+    pub(super) fn new() -> Result<Self, Trouble> {
+        let sketch = FrequentItemsSketch::new(MAP_SIZE);
+        let sketch = sketch.map_err(|error| Trouble::new(error.to_string()))?;
+        Ok(Self { sketch })
+    }
+
+    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+        let text = cast(input, &DataType::Utf8View)?;
+        for value in text.as_string_view().iter().flatten() {
+            self.sketch.update_ref(value);
+        }
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.sketch.merge(&other.sketch);
+    }
+
+    /// How many distinct values there are, when all of them were counted.
+    pub(crate) fn distinct(&self) -> Option<u64> {
+        let is_exact = self.sketch.maximum_error() == 0;
+        is_exact.then(|| self.sketch.num_active_items() as u64)
+    }
+
+    /// The most frequent values with their rows, most frequent first, and equal ones by their text. The rows are not
+    /// fewer than said, and, when not all values were counted, [`Self::error`] more at most.
+    pub(crate) fn top(&self, most: usize) -> Vec<(String, u64)> {
+        let rows = self.sketch.frequent_items(ErrorType::NoFalsePositives);
+        let mut found: Vec<(String, u64)> = rows
+            .into_iter()
+            .map(|row| (row.item().clone(), row.lower_bound()))
+            .collect();
+        found.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+        found.truncate(most);
+        found
+    }
+
+    /// How many rows of a value may not have been counted.
+    pub(crate) fn error(&self) -> u64 {
+        self.sketch.maximum_error()
+    }
+}
