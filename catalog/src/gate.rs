@@ -84,6 +84,15 @@ pub struct Ruling {
     pub message: String,
     /// The whole report, as JSON.
     pub report: serde_json::Value,
+    /// What is to be done once the commit exists.
+    pub after_commit: Option<Arc<dyn AfterCommit>>,
+}
+
+/// Something to be done once a commit that was judged exists. It is not done for one that was refused, or lost a race.
+#[async_trait]
+pub trait AfterCommit: Send + Sync + std::fmt::Debug {
+    /// The commit exists.
+    async fn committed(&self);
 }
 
 /// The judge could not come to a decision; the commit is refused.

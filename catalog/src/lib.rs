@@ -29,6 +29,7 @@ mod registries;
 mod registry;
 mod scan;
 mod snapshot;
+mod state_folder;
 mod stats;
 mod system;
 mod table;
@@ -36,12 +37,17 @@ mod write;
 
 pub use catalog::{At, Catalog, CatalogOptions, CommitRecord};
 pub use error::{CatalogError, Refusal};
-pub use gate::{Candidate, Judge, JudgeError, RowWatch, RulesText, Ruling, WatchedRows, Watcher};
+pub use gate::{
+    AfterCommit, Candidate, Judge, JudgeError, RowWatch, RulesText, Ruling, WatchedRows, Watcher,
+};
 pub use maintenance::{Optimized, Vacuumed};
 pub use name::{DEFAULT_SCHEMA, QUARANTINE_SUFFIX, SYSTEM_SCHEMA, TableName, UNTYPED_SUFFIX};
 pub use provider::PinnedCatalog;
 pub use registry::{Registry, TableEntry, TableFormat};
+pub use scan::parts::{FileParts, FileScan};
 pub use snapshot::{DataFile, TableSnapshot};
+pub use state_folder::{StateFile, StateFolder};
+pub use stats::Side;
 pub use system::{SystemTable, SystemTables};
 pub use write::{
     Batch, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write,

@@ -246,6 +246,21 @@ impl LakeScan {
             read_columns,
         )?;
         let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let config = self
+            .source(state, projection)?
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// A source of some columns, without files.
+    fn source(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+    ) -> DataFusionResult<FileScanConfigBuilder> {
         let metadata_cache = state.runtime_env().cache_manager.get_file_metadata_cache();
         let store = state.runtime_env().object_store(&self.store)?;
         let mut readers: Arc<dyn ParquetFileReaderFactory> =
@@ -267,13 +282,8 @@ impl LakeScan {
                 .filter_map(read_index)
                 .collect(),
         };
-        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
-            .with_projection_indices(Some(wanted))?
-            .with_limit(limit)
-            .build();
-        Ok(DataSourceExec::from_data_source(config))
+        FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+            .with_projection_indices(Some(wanted))
     }
 }
 
@@ -376,6 +386,7 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
 
 pub(crate) mod deltalake;
 mod float_bounds;
+pub(crate) mod parts;
 #[cfg(test)]
 mod pruning_tests;
 #[cfg(test)]

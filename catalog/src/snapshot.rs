@@ -13,6 +13,7 @@ use url::Url;
 use crate::gate::RULES_PROPERTY;
 use crate::scan::LakeScan;
 use crate::scan::deltalake::DeltalakeScan;
+use crate::scan::parts::FileParts;
 use crate::stats::FileStatistics;
 use crate::{CatalogError, TableName};
 
@@ -196,6 +197,17 @@ impl TableSnapshot {
                     "rewrite the table without {why}, or commit to it with a tool that is not gated"
                 ),
             )),
+        }
+    }
+
+    /// The files, to be read one by one; none when they are read otherwise than as plain Parquet.
+    ///
+    /// # Errors
+    /// When the partition values of a file cannot be read.
+    pub fn parts(self: &Arc<Self>) -> Result<Option<FileParts>, CatalogError> {
+        match self.reader {
+            Reader::Plain => FileParts::new(self).map(Some),
+            Reader::Deltalake { .. } | Reader::Nobody { .. } => Ok(None),
         }
     }
 

@@ -21,8 +21,10 @@ use crate::DataFile;
 
 /// Which end of a range is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Side {
+pub enum Side {
+    /// The smallest value.
     Lower,
+    /// The largest value.
     Upper,
 }
 
@@ -31,6 +33,7 @@ pub(crate) enum Side {
 pub(crate) struct FileStatistics {
     schema: SchemaRef,
     rows: UInt64Array,
+    is_tight: Vec<bool>,
     columns: Vec<ColumnBounds>,
     planner: Vec<Arc<Statistics>>,
 }
@@ -49,6 +52,8 @@ struct ColumnBounds {
 #[serde(rename_all = "camelCase", default)]
 struct RawStatistics {
     num_records: Option<u64>,
+    /// Whether bounds and null counts are exact; absent means that they are. Delta Lake protocol, "Per-file Statistics".
+    tight_bounds: Option<bool>,
     min_values: Map<String, Value>,
     max_values: Map<String, Value>,
     null_count: Map<String, Value>,
@@ -78,6 +83,10 @@ impl FileStatistics {
         let mut statistics = Self {
             schema: Arc::clone(schema),
             rows,
+            is_tight: raw
+                .iter()
+                .map(|raw| raw.tight_bounds.unwrap_or(true))
+                .collect(),
             columns,
             planner: Vec::new(),
         };
@@ -92,6 +101,40 @@ impl FileStatistics {
     /// Rows of one file, when its statistics say so.
     pub(crate) fn row_count(&self, file: usize) -> Option<u64> {
         self.rows.is_valid(file).then(|| self.rows.value(file))
+    }
+
+    /// In how many rows of a file a column is null, when that is known exactly.
+    pub(crate) fn exact_nulls(&self, file: usize, column: usize) -> Option<u64> {
+        let bounds = self.columns.get(column)?;
+        let nulls = bounds
+            .nulls
+            .is_valid(file)
+            .then(|| bounds.nulls.value(file))?;
+        // Some writers count the nulls inside a list as those of its column.
+        let is_exact = self.is_tight[file] && !bounds.lower.data_type().is_nested();
+        (bounds.is_partition || is_exact).then_some(nulls)
+    }
+
+    /// The smallest or largest value of a column in a file, when that is known exactly and there is one.
+    pub(crate) fn exact_bound(
+        &self,
+        file: usize,
+        column: usize,
+        side: Side,
+    ) -> Option<ScalarValue> {
+        let bounds = self.columns.get(column)?;
+        if bounds.is_partition {
+            // A file without rows has no values, whatever its partition says.
+            self.row_count(file).filter(|rows| *rows > 0)?;
+        } else if !self.is_tight[file] || !has_exact_bounds(bounds.lower.data_type()) {
+            return None;
+        }
+        let bound = match side {
+            Side::Lower => &bounds.lower,
+            Side::Upper => &bounds.upper,
+        };
+        let known = bound.is_valid(file);
+        known.then(|| ScalarValue::try_from_array(bound, file).ok())?
     }
 
     /// Values of a partition column, one a file.
@@ -210,6 +253,11 @@ impl ColumnBounds {
     fn is_ordered(&self) -> bool {
         !is_float(self.lower.data_type()) || self.is_partition
     }
+}
+
+/// Whether the log holds values of this type as they are, and in an order that has all of them.
+fn has_exact_bounds(data_type: &DataType) -> bool {
+    data_type.is_integer() || *data_type == DataType::Date32
 }
 
 fn is_float(data_type: &DataType) -> bool {

@@ -110,6 +110,13 @@ impl Output {
         self.text(&report.to_text(self.colour_on_stdout));
     }
 
+    /// Where the metrics of a report came from, for people; its JSON has that in it.
+    pub(crate) fn sources(&self, report: &Report) {
+        if !self.is_json() {
+            self.text(&report.sources_text());
+        }
+    }
+
     /// Something that a user should know, and that stops nothing.
     pub(crate) fn warning(&self, message: &str, hint: Option<&str>) {
         if self.is_json() {

@@ -10,7 +10,8 @@ use lakegate_catalog::{At, CatalogError, JudgeError, TableName};
 use lakegate_rules::{Report, Suite, Waiver};
 
 use crate::extract::{self, OpenExtract};
-use crate::judge::{Judged, baseline_of, previous_of};
+use crate::judge::{Judged, baseline_of, file_keys, previous_of};
+use crate::states::LakeParts;
 use crate::{EtlError, Lakegate, records};
 
 /// Judges a data file by a rule file. Its ending says what it is: `.csv`, `.tsv`, `.json`, `.jsonl` or `.ndjson`, also
@@ -37,21 +38,24 @@ pub async fn check_file(
     };
     let judged = Judged {
         name,
+        parts: None,
         collected: None,
         added: Some(Arc::clone(&rows)),
         rows,
         previous: None,
         baseline: None,
+        baseline_parts: None,
         now: lakegate.now(),
     };
-    let mut report = lakegate.judge().report(suite, judged, Vec::new()).await;
+    let mut report = lakegate.judge().explained(suite, judged, Vec::new()).await;
     report.table = path.display().to_string();
     Ok(report)
 }
 
 /// Judges the newest version of a table, by a rule file or else by the rules that are attached to it.
 ///
-/// The waivers of the table hold here too. The verdicts are kept in `lakegate.check_results`.
+/// The waivers of the table hold here too. What was measured of its files is stored with it, so that the next judgement
+/// need not read them; the report says where each metric came from. The verdicts are kept in `lakegate.check_results`.
 ///
 /// # Errors
 /// When there is no such table, or when it has no rules and none are given.
@@ -83,16 +87,23 @@ pub async fn check_table(
     let unread = |error: JudgeError| EtlError::failed("the version before cannot be read", error);
     let baseline = baseline_of(&suite, before.as_ref()).map_err(unread)?;
     let now = lakegate.now();
+    let shelf = lakegate.judge().shelf(&snapshot)?;
     let judged = Judged {
         name: name.clone(),
         rows: snapshot.scan()?,
+        parts: LakeParts::of(&snapshot, &shelf)?,
         collected: None,
         added: None,
         previous,
         baseline,
+        baseline_parts: match &before {
+            Some(before) if suite.needs_baseline() => LakeParts::of(before, &shelf)?,
+            _ => None,
+        },
         now,
     };
-    let mut report = lakegate.judge().report(&suite, judged, Vec::new()).await;
+    let mut report = lakegate.judge().explained(&suite, judged, Vec::new()).await;
+    shelf.save_and_tidy(&file_keys(&snapshot)).await;
     report.apply_waivers(&waivers(lakegate, name).await?, now);
     records::record_report(lakegate, &report, snapshot.version).await?;
     Ok(report)

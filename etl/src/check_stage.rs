@@ -30,10 +30,12 @@ impl Runner {
         let judged = Judged {
             name: self.judged_name(check)?,
             rows: Arc::clone(&view.provider),
+            parts: None,
             collected: None,
             added: Some(view.provider),
             previous: None,
             baseline: None,
+            baseline_parts: None,
             now: self.lakegate.now(),
         };
         let report = self

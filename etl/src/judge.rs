@@ -1,7 +1,7 @@
 //! The judge of commits: rule files over candidate versions.
 
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,17 +11,18 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
 use lakegate_catalog::{
-    Candidate, Judge, JudgeError, RowWatch, RulesText, Ruling, TableName, TableSnapshot,
-    WatchedRows, Watcher,
+    Candidate, CatalogError, DataFile, Judge, JudgeError, RowWatch, RulesText, Ruling, TableName,
+    TableSnapshot, Watcher,
 };
 use lakegate_engine::Engine;
 use lakegate_rules::{
-    CheckResult, Collected, Collecting, Collector, Gate, Previous, Report, Subject, Suite, Verdict,
-    Waiver, thousands,
+    CheckResult, Collected, Collecting, Collector, Gate, PartKey, Parts, Previous, Report, Subject,
+    Suite, Verdict, Waiver, thousands,
 };
 use serde_json::{Value, json};
 
 use crate::EtlError;
+use crate::states::{LakeParts, SaveStates, Shelf, Unwritable, file_key};
 
 /// Checks that a message names; the others are counted.
 const NAMED_CHECKS: usize = 5;
@@ -38,6 +39,7 @@ pub struct RulesJudge {
     engine: Arc<Engine>,
     sample_rows: usize,
     suites: Mutex<HashMap<String, Arc<Suite>>>,
+    unwritable: Unwritable,
 }
 
 /// Rows to judge, by the name that the rules know them by.
@@ -45,10 +47,12 @@ pub struct RulesJudge {
 pub(crate) struct Judged {
     pub(crate) name: TableName,
     pub(crate) rows: Arc<dyn TableProvider>,
+    pub(crate) parts: Option<Arc<dyn Parts>>,
     pub(crate) collected: Option<Collected>,
     pub(crate) added: Option<Arc<dyn TableProvider>>,
     pub(crate) previous: Option<Previous>,
     pub(crate) baseline: Option<Arc<dyn TableProvider>>,
+    pub(crate) baseline_parts: Option<Arc<dyn Parts>>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -59,21 +63,41 @@ impl RulesJudge {
             engine,
             sample_rows,
             suites: Mutex::default(),
+            unwritable: Unwritable::default(),
         }
+    }
+
+    /// The stored states of the table that a version is of.
+    pub(crate) fn shelf(&self, snapshot: &TableSnapshot) -> Result<Arc<Shelf>, CatalogError> {
+        Shelf::of(snapshot, &self.unwritable)
     }
 
     /// Judges rows, which the rules see under their name.
     pub(crate) async fn report(&self, suite: &Suite, judged: Judged, others: Overlays) -> Report {
+        self.explained(suite, judged, others)
+            .await
+            .without_sources()
+    }
+
+    /// Judges rows, and says where each metric came from.
+    pub(crate) async fn explained(
+        &self,
+        suite: &Suite,
+        judged: Judged,
+        others: Overlays,
+    ) -> Report {
         let mut overlays = others;
         overlays.push((judged.name.clone(), Arc::clone(&judged.rows)));
         let subject = Subject {
             session: self.engine.session_with(overlays),
             table: judged.name.to_string(),
             candidate: judged.rows,
+            parts: judged.parts,
             collected: judged.collected,
             added: judged.added,
             previous: judged.previous,
             baseline: judged.baseline,
+            baseline_parts: judged.baseline_parts,
             now: judged.now,
             sample_rows: self.sample_rows,
         };
@@ -93,13 +117,21 @@ impl RulesJudge {
                 .map_err(uncounted)?,
             None => None,
         };
+        let failed = |error: CatalogError| JudgeError(error.to_string());
+        let shelf = self.shelf(&candidate.candidate).map_err(failed)?;
+        let parts = |snapshot| LakeParts::of(snapshot, &shelf).map_err(failed);
         let judged = Judged {
             name: name.clone(),
             rows: scan(&candidate.candidate)?,
-            collected: take_collected(candidate.watched.as_ref())?,
+            parts: parts(&candidate.candidate)?,
+            collected: take_collected(&candidate, &shelf)?,
             added: candidate.added.clone(),
             previous,
             baseline: baseline_of(&suite, candidate.base.as_ref())?,
+            baseline_parts: match &candidate.base {
+                Some(base) if suite.needs_baseline() => parts(base)?,
+                _ => None,
+            },
             now: candidate.commit_time,
         };
         let others = under_name_in_rules(&suite, &judged)?;
@@ -113,10 +145,12 @@ impl RulesJudge {
             let judged = Judged {
                 name,
                 rows: scan(base)?,
+                parts: parts(base)?,
                 collected: None,
                 added: None,
                 previous: None,
                 baseline: None,
+                baseline_parts: None,
                 now: candidate.commit_time,
             };
             let others = under_name_in_rules(&suite, &judged)?;
@@ -124,11 +158,20 @@ impl RulesJudge {
             report.accept_as_no_worse(&before);
             compare(&mut report, &before, base.version);
         }
+        if let Some(base) = &candidate.base {
+            // They are the table's whatever becomes of the commit.
+            shelf.save(&file_keys(base)).await;
+        }
+        let after_commit = SaveStates {
+            files: file_keys(&candidate.candidate),
+            shelf,
+        };
         Ok(Ruling {
             accept: !report.blocks(),
             summary: summary(&report, &candidate),
             message: failures(&report),
             report: serde_json::to_value(&report).map_err(|e| JudgeError(e.to_string()))?,
+            after_commit: Some(Arc::new(after_commit)),
         })
     }
 
@@ -195,18 +238,45 @@ impl RowWatch for CollectingRows {
 }
 
 /// What was measured while rows were written.
-fn take_collected(watched: Option<&WatchedRows>) -> Result<Option<Collected>, JudgeError> {
-    let Some(watched) = watched else {
+fn take_collected(
+    candidate: &Candidate,
+    shelf: &Arc<Shelf>,
+) -> Result<Option<Collected>, JudgeError> {
+    let Some(watched) = &candidate.watched else {
         return Ok(None);
     };
     let watcher: Arc<dyn Any + Send + Sync> = Arc::clone(&watched.watcher) as _;
     let Ok(ours) = watcher.downcast::<CollectorOfWrite>() else {
         return Ok(None);
     };
+    let rest = watched.rest.as_ref();
+    let parts = |rest| LakeParts::of(rest, shelf).map_err(|error| JudgeError(error.to_string()));
     Ok(Some(Collected {
         collector: Arc::clone(&ours.0),
-        rest: watched.rest.as_ref().map(scan).transpose()?,
+        rest: rest.map(scan).transpose()?,
+        rest_parts: rest.map(parts).transpose()?.flatten(),
+        part: only_added(&candidate.candidate, rest).map(file_key),
     }))
+}
+
+/// The file that a candidate adds to the others, when it is one.
+fn only_added<'c>(
+    candidate: &'c TableSnapshot,
+    others: Option<&Arc<TableSnapshot>>,
+) -> Option<&'c DataFile> {
+    let others = others.iter().flat_map(|others| others.files.iter());
+    let others: HashSet<&str> = others.map(|file| file.path.as_str()).collect();
+    let mut added = candidate.files.iter();
+    let mut added = added
+        .by_ref()
+        .filter(|file| !others.contains(file.path.as_str()));
+    let first = added.next()?;
+    added.next().is_none().then_some(first)
+}
+
+/// The keys of a version's files.
+pub(crate) fn file_keys(snapshot: &TableSnapshot) -> Vec<PartKey> {
+    snapshot.files.iter().map(file_key).collect()
 }
 
 /// What is known of a published version as the baseline of the next one. Its rows are counted when a check holds the

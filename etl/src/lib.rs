@@ -32,6 +32,7 @@ mod report;
 mod run;
 pub mod schema_file;
 pub mod scratch;
+mod states;
 #[cfg(test)]
 mod test_support;
 #[cfg(test)]

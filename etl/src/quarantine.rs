@@ -74,10 +74,12 @@ impl Runner {
         let judged = Judged {
             name: publish.table.clone(),
             rows: Arc::clone(&source),
+            parts: None,
             collected: None,
             added: Some(Arc::clone(&source)),
             previous: None,
             baseline: None,
+            baseline_parts: None,
             now,
         };
         let report = {

@@ -9,9 +9,10 @@ use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 
+use crate::parts::{PartKey, Parts};
 use crate::plan::{Measure, Planner, Trouble};
 use crate::run::plan_check;
-use crate::scan::{Program, Scan, merge};
+use crate::scan::{Program, Rows, Scan, merge};
 use crate::state::State;
 use crate::{RulesError, Scope, Suite};
 
@@ -46,7 +47,7 @@ impl Collector {
             let (filter, work) = plan_check(check, &planner).await;
             let mut of_check = Scan::default();
             if let Ok(work) = work {
-                of_check.add_work(&work, filter.as_ref());
+                of_check.add_work(&work, filter.as_ref(), true);
             }
             if !of_check.reads_nested(schema) {
                 scan.add_all(of_check);
@@ -55,7 +56,7 @@ impl Collector {
         if scan.is_empty() {
             return Ok(None);
         }
-        scan.add(Measure::Rows, None);
+        scan.add(Measure::Rows, None, true);
         let program = Program::new(session, &scan, schema).map_err(failed)?;
         Ok(Some(Self {
             measured: Mutex::new(program.states()),
@@ -104,6 +105,10 @@ pub struct Collected {
     pub collector: Arc<Collector>,
     /// The rows of the other part; none when the collector saw all rows.
     pub rest: Option<Arc<dyn TableProvider>>,
+    /// The rows of the other part, in parts of its own.
+    pub rest_parts: Option<Arc<dyn Parts>>,
+    /// The part of the judged rows that the one part is, when it is exactly one.
+    pub part: Option<PartKey>,
 }
 
 impl fmt::Debug for Collected {
@@ -115,6 +120,14 @@ impl fmt::Debug for Collected {
 }
 
 impl Collected {
+    /// The other rows.
+    pub(crate) fn rest(&self) -> Option<Rows<'_>> {
+        Some(Rows {
+            table: self.rest.as_ref()?,
+            parts: self.rest_parts.as_ref(),
+        })
+    }
+
     /// A measure's state over the collected rows; none when it was not measured, or over other columns.
     pub(crate) fn state(
         &self,

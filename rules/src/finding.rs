@@ -138,6 +138,21 @@ pub(crate) enum Measured {
     },
 }
 
+/// Where the states of a measure came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sources {
+    /// Some rows were measured while they were written.
+    pub(crate) is_collected: bool,
+    /// Parts of which the log's statistics told.
+    pub(crate) log_statistics: u64,
+    /// Parts whose states were kept.
+    pub(crate) stored_states: u64,
+    /// Parts that were read.
+    pub(crate) scanned: u64,
+    /// The rows have no parts, and were read as a whole.
+    pub(crate) is_scanned_whole: bool,
+}
+
 impl Measured {
     /// The shares of values that a rule file gives.
     pub(crate) fn shares_of_values(values: &BTreeMap<String, f64>) -> Self {

@@ -11,12 +11,16 @@ mod error;
 mod finding;
 mod fragment;
 mod frequencies;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod grouping;
 mod json_schema;
+mod kept;
 mod literal;
 mod metric;
 mod number_text;
 mod other_table;
+mod parts;
 mod pattern;
 mod plan;
 mod profile;
@@ -46,16 +50,19 @@ pub use collect::{Collected, Collecting, Collector};
 pub use describe::{explain, reference_markdown};
 pub use error::RulesError;
 pub use json_schema::json_schema;
+pub use kept::{Census, KeptStates};
+pub use parts::{End, PartKey, PartScan, Parts};
 pub use profile::{
     ColumnProfile, HistogramBin, Lengths, LooksLike, Numbers, Profile, ProfileOptions,
     QuantileValue, TopValue, profile,
 };
 pub use report::{
-    CheckResult, Report, Scope, Severity, Unjudged, Verdict, printable, share_of_rows, thousands,
-    to_junit,
+    CheckResult, FilesRead, Origin, Report, Scope, Severity, Source, Unjudged, Verdict, printable,
+    share_of_rows, thousands, to_junit,
 };
 pub use rows::{FAILED_CHECKS, mark};
 pub use run::judge;
+pub use state::codec::DecodeError;
 pub use subject::{Previous, Subject};
 pub use suite::{BadRows, Check, Gate, Suite, TableReference};
 pub use time_pattern::{ParsedTime, TimePattern};

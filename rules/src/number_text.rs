@@ -56,6 +56,15 @@ impl RowTest for NumberText {
     fn test(&self, values: &ArrayRef) -> Result<BooleanArray> {
         test_text(values, |text| self.is_met(text))
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        Some(vec![
+            "number text".to_owned(),
+            self.decimal_point.to_string(),
+            format!("{:?}", self.thousands_separator),
+            format!("{:?}", self.decimals),
+        ])
+    }
 }
 
 #[cfg(test)]

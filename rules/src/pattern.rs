@@ -100,6 +100,11 @@ impl RowTest for TextPattern {
             }
         }
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let (kind, text) = self.identity();
+        Some(vec!["text pattern".to_owned(), kind.to_string(), text])
+    }
 }
 
 /// So many distinct values are remembered in a batch.

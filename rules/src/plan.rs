@@ -3,6 +3,7 @@
 //! Planning reads no rows: `validate` runs it alone.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
@@ -139,6 +140,46 @@ impl Measure {
         Self::False(Expr::Literal(ScalarValue::Boolean(None), None))
     }
 
+    /// What is measured of the expressions, in a word that stays the same.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Nulls(_) => "nulls",
+            Self::False(_) => "false",
+            Self::Min(_) => "min",
+            Self::Max(_) => "max",
+            Self::Sum(_) => "sum",
+            Self::Moments(_) => "moments",
+            Self::Shape(_) => "shape",
+            Self::Comoments(_, _) => "comoments",
+            Self::Quantiles(_, _) => "quantiles",
+            Self::Distinct(_) => "distinct",
+            Self::Frequent(_) => "frequent",
+            Self::Types(_) => "types",
+            Self::Bins(_, _) => "bins",
+        }
+    }
+
+    /// The numbers that a measure depends on beside its expressions.
+    pub(crate) fn parameters(&self) -> Vec<f64> {
+        match self {
+            Self::Quantiles(_, rank_error) => vec![rank_error.0],
+            Self::Bins(_, edges) => edges.iter().map(|edge| edge.0).collect(),
+            Self::Rows
+            | Self::Nulls(_)
+            | Self::False(_)
+            | Self::Min(_)
+            | Self::Max(_)
+            | Self::Sum(_)
+            | Self::Moments(_)
+            | Self::Shape(_)
+            | Self::Comoments(_, _)
+            | Self::Distinct(_)
+            | Self::Frequent(_)
+            | Self::Types(_) => Vec::new(),
+        }
+    }
+
     /// The expressions that are measured.
     pub(crate) fn inputs(&self) -> Vec<&Expr> {
         match self {
@@ -215,6 +256,8 @@ pub(crate) struct Planner {
     pub(crate) df_schema: DFSchema,
     pub(crate) parameters: Parameters,
     now: Option<DateTime<Utc>>,
+    /// Whether something that was planned depends on the time of the commit.
+    depends_on_commit: AtomicBool,
 }
 
 /// A session context; it has no `Debug` of its own.
@@ -252,11 +295,18 @@ impl Planner {
             df_schema: DFSchema::try_from(Arc::clone(schema))?,
             parameters,
             now: None,
+            depends_on_commit: AtomicBool::new(false),
         })
+    }
+
+    /// Whether what was planned since the last time means the same whenever the commit is made.
+    pub(crate) fn lasts(&self) -> bool {
+        !self.depends_on_commit.swap(false, Ordering::Relaxed)
     }
 
     /// The time of the commit.
     pub(crate) fn now(&self) -> Result<DateTime<Utc>, Trouble> {
+        self.depends_on_commit.store(true, Ordering::Relaxed);
         self.now
             .ok_or_else(|| Trouble::new("the time of the commit is not known yet"))
     }
@@ -283,6 +333,10 @@ impl Planner {
 
     /// A condition over the candidate's columns.
     pub(crate) fn condition(&self, sql: &str) -> Result<Expr, Trouble> {
+        // A column of that name only costs that the states are not kept.
+        if sql.contains(fragment::COMMIT_TIME) {
+            self.depends_on_commit.store(true, Ordering::Relaxed);
+        }
         fragment::condition(self.session(), sql, &self.df_schema, &self.parameters)
     }
 

@@ -20,7 +20,7 @@ use crate::fragment::{self, Parameters};
 use crate::literal::{is_text, is_time};
 use crate::plan::{Measure, Trouble, column, field_of, plain_type};
 use crate::row_test::{self, FloatSet};
-use crate::scan::Scan;
+use crate::scan::{Rows, Scan};
 use crate::state::{Edge, Frequent, Likeness, Quantiles, TypeCounts};
 use crate::{RulesError, sql_type};
 
@@ -338,7 +338,7 @@ impl Pass {
     }
 
     fn add(&mut self, measure: Measure) -> usize {
-        self.scan.add(measure, self.filter.clone())
+        self.scan.add(measure, self.filter.clone(), false)
     }
 
     fn add_column(&mut self, field: &Field) -> ColumnPlan {
@@ -397,8 +397,12 @@ impl Pass {
         if self.scan.is_empty() {
             return Ok(Results(Vec::new()));
         }
-        let results = self.scan.run(session, Arc::clone(rows), None).await?;
-        Ok(Results(results))
+        let rows = Rows {
+            table: rows,
+            parts: None,
+        };
+        let found = self.scan.run(session, rows, None).await?;
+        Ok(Results(found.measured))
     }
 }
 
@@ -572,12 +576,7 @@ fn finite(number: f64) -> Option<f64> {
 
 fn looks_like(types: &TypeCounts) -> LooksLike {
     LooksLike {
-        inferred: types.inferred().map(|likeness| match likeness {
-            Likeness::Integral => "integral",
-            Likeness::Fractional => "fractional",
-            Likeness::Boolean => "boolean",
-            Likeness::Text => "text",
-        }),
+        inferred: types.inferred().map(Likeness::name),
         integral: types.integral,
         fractional: types.fractional,
         boolean: types.boolean,

@@ -247,6 +247,26 @@ impl RowTest for RangeTest {
             }
         }
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        Some(match self {
+            Self::Integers {
+                low,
+                high,
+                data_type,
+            } => vec![
+                "integer range".to_owned(),
+                low.to_string(),
+                high.to_string(),
+                format!("{data_type:?}"),
+            ],
+            Self::Floats { low, high } => vec![
+                "float range".to_owned(),
+                format!("{low:016x}"),
+                format!("{high:016x}"),
+            ],
+        })
+    }
 }
 
 fn test_integers(values: &ArrayRef, low: i128, high: i128) -> Result<BooleanArray> {

@@ -1,6 +1,7 @@
 //! What the judge found: the outcome of each check, and what it means for a commit.
 
 mod junit;
+mod source;
 mod text;
 
 #[cfg(test)]
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::Waiver;
 
 pub use junit::{Unjudged, to_junit};
+pub use source::{FilesRead, Origin, Source};
 pub use text::{printable, share_of_rows, thousands};
 
 /// The outcome of a check; a worse one is greater.
@@ -86,6 +88,9 @@ pub struct Report {
     pub judged_at: DateTime<Utc>,
     /// Rows that were judged, when a check counted them.
     pub rows: Option<u64>,
+    /// The data files that were read; only where asked for, and the table has files that are told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesRead>,
     /// One result a check, in the file's order.
     pub checks: Vec<CheckResult>,
 }
@@ -131,6 +136,9 @@ pub struct CheckResult {
     pub waiver: Option<Waiver>,
     /// Time the evaluation took, in milliseconds; checks that share a scan share its time.
     pub elapsed_ms: u64,
+    /// Where the metric came from; only where asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<Source>,
 }
 
 impl Report {

@@ -3,6 +3,7 @@
 //! A test is a function of DataFusion, so that the scan, the search for failing rows and the
 //! marks of a quarantine all use the same one. Null in, null out: nulls pass.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -24,30 +25,82 @@ use datafusion::logical_expr::{
 pub(crate) trait RowTest: Debug + Send + Sync + Eq + Hash + 'static {
     /// True for good values; null for null.
     fn test(&self, values: &ArrayRef) -> Result<BooleanArray>;
+
+    /// What the test means: its name, which gets a number when its answers change, and all that they depend on. None for
+    /// a test whose answers must not be kept.
+    fn meaning(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// The test of an expression's values.
 pub(crate) fn call(test: impl RowTest, argument: Expr) -> Expr {
     let function = TestFunction {
-        test,
+        test: Arc::new(test),
         signature: Signature::any(1, Volatility::Immutable),
     };
     ScalarUDF::new_from_impl(function).call(vec![argument])
 }
 
-#[derive(Debug, PartialEq, Eq)]
-struct TestFunction<T> {
-    test: T,
-    signature: Signature,
+/// The test that a function is, when it is one.
+pub(crate) fn of_function(function: &ScalarUDF) -> Option<&dyn AnyRowTest> {
+    let function: &dyn Any = function.inner().as_ref();
+    let function = function.downcast_ref::<TestFunction>()?;
+    Some(function.test.as_ref())
 }
 
-impl<T: Hash> Hash for TestFunction<T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.test.hash(state);
+/// A [`RowTest`] of some type.
+pub(crate) trait AnyRowTest: Debug + Send + Sync + Any {
+    fn test_values(&self, values: &ArrayRef) -> Result<BooleanArray>;
+
+    /// See [`RowTest::meaning`].
+    fn meaning(&self) -> Option<Vec<String>>;
+
+    fn is_equal_to(&self, other: &dyn AnyRowTest) -> bool;
+
+    fn hash_into(&self, state: &mut dyn Hasher);
+}
+
+impl<T: RowTest> AnyRowTest for T {
+    fn test_values(&self, values: &ArrayRef) -> Result<BooleanArray> {
+        test_values(self, values)
+    }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        RowTest::meaning(self)
+    }
+
+    fn is_equal_to(&self, other: &dyn AnyRowTest) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+
+    fn hash_into(&self, mut state: &mut dyn Hasher) {
+        self.hash(&mut state);
     }
 }
 
-impl<T: RowTest> ScalarUDFImpl for TestFunction<T> {
+#[derive(Debug)]
+struct TestFunction {
+    test: Arc<dyn AnyRowTest>,
+    signature: Signature,
+}
+
+impl PartialEq for TestFunction {
+    fn eq(&self, other: &Self) -> bool {
+        self.test.is_equal_to(other.test.as_ref())
+    }
+}
+
+impl Eq for TestFunction {}
+
+impl Hash for TestFunction {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.test.hash_into(state);
+    }
+}
+
+impl ScalarUDFImpl for TestFunction {
     fn name(&self) -> &'static str {
         "lakegate_row_test"
     }
@@ -65,9 +118,8 @@ impl<T: RowTest> ScalarUDFImpl for TestFunction<T> {
         let [values] = arrays.as_slice() else {
             return exec_err!("a row test takes one argument");
         };
-        Ok(ColumnarValue::Array(Arc::new(test_values(
-            &self.test, values,
-        )?)))
+        let tested = self.test.test_values(values)?;
+        Ok(ColumnarValue::Array(Arc::new(tested)))
     }
 }
 
@@ -230,6 +282,11 @@ impl RowTest for TextSet {
         };
         Ok(BooleanArray::new(good, values.nulls().cloned()))
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let name = std::iter::once("text set");
+        Some(name.chain(self.sorted()).map(str::to_owned).collect())
+    }
 }
 
 /// Floating-point numbers that are one of a set.
@@ -272,6 +329,12 @@ impl RowTest for FloatSet {
             other => exec_err!("expected a floating-point number, found {other}"),
         }
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let name = std::iter::once("float set".to_owned());
+        let members = self.members.iter().map(|bits| format!("{bits:016x}"));
+        Some(name.chain(members).collect())
+    }
 }
 
 /// Text of a length in characters.
@@ -299,6 +362,12 @@ impl RowTest for TextLength {
             };
             (self.least..=self.most).contains(&characters)
         })
+    }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let ends = [self.least, self.most].map(|end| end.to_string());
+        let name = std::iter::once("text length".to_owned());
+        Some(name.chain(ends).collect())
     }
 }
 

@@ -14,16 +14,16 @@ use futures::{FutureExt, StreamExt};
 use tracing::debug;
 
 use crate::collect::Collected;
-use crate::finding::{Facts, Finding, Measured, Samples};
+use crate::finding::{Facts, Finding, Measured, Samples, Sources};
 use crate::frequencies::{FrequenciesOf, count_frequencies};
 use crate::plan::{Measure, Planner, Trouble, Work, column, plain_type};
 use crate::ranks::{RanksOf, find_ranks};
 use crate::rows::{
     and_none_null, count_groups, count_marked, count_missing, expect_keys, filtered, sample,
 };
-use crate::scan::{Scan, panicked};
+use crate::scan::{Found, Rows, Scan, panicked};
 use crate::suite::{Check, Suite};
-use crate::{CheckResult, Report, Scope, Subject, Verdict};
+use crate::{CheckResult, FilesRead, Origin, Report, Scope, Source, Subject, Verdict};
 
 /// Judges a subject by a suite.
 ///
@@ -37,6 +37,7 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         rules_sha256: suite.sha256.clone(),
         judged_at: subject.now,
         rows: None,
+        files: None,
         checks: Vec::new(),
     };
     let planner = |rows: &Arc<dyn TableProvider>| {
@@ -69,6 +70,7 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         debug!(check = %result.id, verdict = ?result.verdict, elapsed_ms = result.elapsed_ms, "check judged");
         report.checks.push(result);
     }
+    report.files = judging.files_read(&scans);
     report
 }
 
@@ -85,6 +87,8 @@ struct Job<'a> {
     work: Result<Work, Trouble>,
     /// Places of its measures in the scan of its scope.
     places: Vec<usize>,
+    /// Whether its measures mean the same whenever the commit is made.
+    lasts: bool,
     is_applied: bool,
 }
 
@@ -111,19 +115,25 @@ struct Scans {
 }
 
 struct ScanResult {
-    measured: Result<Vec<Result<Measured, Trouble>>, Trouble>,
+    found: Result<Found, Trouble>,
     elapsed: Duration,
 }
 
 impl ScanResult {
     fn measured(&self, place: usize) -> Result<Measured, Trouble> {
-        match &self.measured {
+        match &self.found {
             Err(trouble) => Err(trouble.clone()),
-            Ok(all) => match all.get(place) {
+            Ok(found) => match found.measured.get(place) {
                 Some(measured) => measured.clone(),
                 None => Err(Trouble::new("bug: the scan has no such measure")),
             },
         }
+    }
+
+    fn sources(&self, place: usize) -> Sources {
+        let found = self.found.as_ref().ok();
+        let sources = found.and_then(|found| found.sources.get(place));
+        sources.copied().unwrap_or_default()
     }
 }
 
@@ -139,11 +149,13 @@ impl Judging<'_> {
                 Some(Err(trouble)) => (None, Err(trouble.clone())),
                 None => (None, Err(Trouble::new("no added rows known"))),
             };
+            let lasts = matches!(planner, Some(Ok(planner)) if planner.lasts());
             self.jobs.push(Job {
                 check,
                 filter,
                 work,
                 places: Vec::new(),
+                lasts,
                 is_applied: planner.is_some(),
             });
         }
@@ -158,16 +170,27 @@ impl Judging<'_> {
                 Scope::Added => &mut added,
             };
             if let Ok(work) = &job.work {
-                job.places = scan.add_work(work, job.filter.as_ref());
+                job.places = scan.add_work(work, job.filter.as_ref(), job.lasts);
             }
         }
-        let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None));
+        let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None, true));
         let subject = self.subject;
         let collected = subject.collected.as_ref();
         let table = self
-            .run_scan(&table, Some(&subject.candidate), collected)
+            .run_scan(
+                &table,
+                Some(Rows {
+                    table: &subject.candidate,
+                    parts: subject.parts.as_ref(),
+                }),
+                collected,
+            )
             .await;
-        let added = self.run_scan(&added, subject.added.as_ref(), None).await;
+        let rows_added = subject.added.as_ref().map(|added| Rows {
+            table: added,
+            parts: None,
+        });
+        let added = self.run_scan(&added, rows_added, None).await;
         let rows = match rows_place.map(|place| table.measured(place)) {
             Some(Ok(Measured::Rows { rows, .. })) => Some(rows),
             _ => None,
@@ -178,18 +201,18 @@ impl Judging<'_> {
     async fn run_scan(
         &self,
         scan: &Scan,
-        rows: Option<&Arc<dyn TableProvider>>,
+        rows: Option<Rows<'_>>,
         collected: Option<&Collected>,
     ) -> ScanResult {
         let start = Instant::now();
-        let measured = match rows {
+        let found = match rows {
             Some(rows) if !scan.is_empty() => {
-                guarded(scan.run(&self.subject.session, Arc::clone(rows), collected)).await
+                guarded(scan.run(&self.subject.session, rows, collected)).await
             }
-            _ => Ok(Vec::new()),
+            _ => Ok(Found::default()),
         };
         ScanResult {
-            measured,
+            found,
             elapsed: start.elapsed(),
         }
     }
@@ -211,10 +234,14 @@ impl Judging<'_> {
             false => scan.elapsed,
         };
         let measured = self.measure(index, scan).await;
+        let source = self.source(index, scan);
         let assessed = measured.and_then(|m| check.rule.assess(check, m, &self.facts));
         let mut finding = match assessed {
             Ok(finding) => finding,
-            Err(trouble) => return error_result(check, trouble, shared + start.elapsed()),
+            Err(trouble) => {
+                let result = error_result(check, trouble, shared + start.elapsed());
+                return CheckResult { source, ..result };
+            }
         };
         if finding.bad_rows.is_some_and(|bad| bad > 0) && finding.verdict != Verdict::Pass {
             match self.samples(index).await {
@@ -230,7 +257,77 @@ impl Judging<'_> {
                 }
             }
         }
-        result_of(check, finding, shared + start.elapsed())
+        let result = result_of(check, finding, shared + start.elapsed());
+        CheckResult { source, ..result }
+    }
+
+    /// Where a check's metric came from.
+    fn source(&self, index: usize, scan: &ScanResult) -> Vec<Source> {
+        let job = &self.jobs[index];
+        let parts = self.subject.parts.as_ref();
+        let all_files = match job.check.scope {
+            Scope::Table => parts.map(|parts| parts.keys().len() as u64),
+            Scope::Added => None,
+        };
+        match &job.work {
+            Err(_) => Vec::new(),
+            Ok(Work::Known(_)) => vec![Source::new(Origin::Schema, None)],
+            Ok(Work::Scan(_) | Work::Several(_)) => {
+                Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
+            }
+            Ok(Work::Versus(inner)) if !matches!(**inner, Work::Frequencies(_)) => {
+                Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
+            }
+            Ok(
+                Work::Groups(_)
+                | Work::Key(_)
+                | Work::CompleteGroups(_)
+                | Work::Frequencies(_)
+                | Work::Ranks(_)
+                | Work::Order(_)
+                | Work::Versus(_),
+            ) => vec![Source::new(Origin::Grouping, all_files)],
+            Ok(Work::Lookup(_) | Work::Match(_)) => vec![Source::new(Origin::LookUp, all_files)],
+            Ok(Work::Beside(..)) => {
+                let places = job.places.iter().map(|place| scan.sources(*place));
+                let mut sources = Source::of_measures(places);
+                sources.push(Source::new(Origin::Query, None));
+                sources
+            }
+            Ok(Work::Aggregates(..)) => vec![Source::new(Origin::Query, all_files)],
+            Ok(Work::Query(_)) => vec![Source::new(Origin::Query, None)],
+        }
+    }
+
+    /// How many parts were read, of all; none when there are no parts.
+    fn files_read(&self, scans: &Scans) -> Option<FilesRead> {
+        let parts = self.subject.parts.as_ref()?;
+        let of = parts.keys().len() as u64;
+        let reads_all = |job: &Job<'_>| {
+            let reads = match &job.work {
+                Ok(Work::Versus(inner)) => matches!(**inner, Work::Frequencies(_)),
+                Ok(work) => matches!(
+                    work,
+                    Work::Groups(_)
+                        | Work::Key(_)
+                        | Work::CompleteGroups(_)
+                        | Work::Frequencies(_)
+                        | Work::Ranks(_)
+                        | Work::Order(_)
+                        | Work::Lookup(_)
+                        | Work::Match(_)
+                        | Work::Aggregates(..)
+                ),
+                Err(_) => false,
+            };
+            reads && job.is_applied && job.check.scope == Scope::Table
+        };
+        let scanned = scans.table.found.as_ref().map(|found| found.read.len());
+        let read = match self.jobs.iter().any(reads_all) {
+            true => of,
+            false => scanned.unwrap_or_default() as u64,
+        };
+        Some(FilesRead { read, of })
     }
 
     async fn measure(&mut self, index: usize, scan: &ScanResult) -> Result<Measured, Trouble> {
@@ -380,10 +477,15 @@ impl Judging<'_> {
             return self.frequencies(rows, of, index).await;
         }
         let mut scan = Scan::default();
-        scan.add_work(work, self.jobs[index].filter.as_ref());
-        let measured = guarded(scan.run(session, Arc::clone(baseline), None)).await?;
+        let job = &self.jobs[index];
+        scan.add_work(work, job.filter.as_ref(), job.lasts);
+        let rows = Rows {
+            table: baseline,
+            parts: self.subject.baseline_parts.as_ref(),
+        };
+        let found = guarded(scan.run(session, rows, None)).await?;
         let missing = || Trouble::new("bug: the baseline was not measured");
-        measured.into_iter().next().ok_or_else(missing)?
+        found.measured.into_iter().next().ok_or_else(missing)?
     }
 
     /// Exact quantiles: those of all checks of the column at once.
@@ -561,6 +663,7 @@ fn result_of(check: &Check, finding: Finding, elapsed: Duration) -> CheckResult 
         samples: finding.samples,
         waiver: None,
         elapsed_ms: milliseconds(elapsed),
+        source: Vec::new(),
     }
 }
 
@@ -584,6 +687,7 @@ fn error_result(check: &Check, trouble: Trouble, elapsed: Duration) -> CheckResu
         samples: Vec::new(),
         waiver: None,
         elapsed_ms: milliseconds(elapsed),
+        source: Vec::new(),
     }
 }
 

@@ -6,6 +6,9 @@
 //!
 //! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
+mod parted;
+
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -23,32 +26,72 @@ use datafusion::prelude::SessionContext;
 use futures::StreamExt;
 
 use crate::collect::Collected;
-use crate::finding::Measured;
+use crate::finding::{Measured, Sources};
+use crate::parts::{PartKey, Parts};
 use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::rows::none_null;
 use crate::state::State;
+use parted::keep;
 
 /// What one pass measures: distinct measures, each over the rows that pass its filter.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     measures: Vec<(Measure, Option<Expr>)>,
+    /// For each measure, whether it means the same at every time, so that its states may be kept.
+    lasting: Vec<bool>,
+}
+
+/// The rows of a pass.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) table: &'a Arc<dyn TableProvider>,
+    /// The same rows in parts, when they have any.
+    pub(crate) parts: Option<&'a Arc<dyn Parts>>,
+}
+
+/// What a pass found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// One result a measure. The error is the measure's.
+    pub(crate) measured: Vec<Result<Measured, Trouble>>,
+    /// Where each came from.
+    pub(crate) sources: Vec<Sources>,
+    /// The parts that were read.
+    pub(crate) read: HashSet<PartKey>,
+}
+
+/// States of measures, and where they came from.
+#[derive(Debug, Default)]
+struct States {
+    merged: Vec<Result<State, Trouble>>,
+    sources: Vec<Sources>,
+    read: HashSet<PartKey>,
 }
 
 impl Scan {
     /// Adds a measure, or finds it; its place in the results is returned.
-    pub(crate) fn add(&mut self, measure: Measure, filter: Option<Expr>) -> usize {
+    ///
+    /// A measure that `lasts` means the same at every time.
+    pub(crate) fn add(&mut self, measure: Measure, filter: Option<Expr>, lasts: bool) -> usize {
         let wanted = (measure, filter);
         if let Some(place) = self.place(&wanted) {
+            self.lasting[place] |= lasts;
             return place;
         }
         self.measures.push(wanted);
+        self.lasting.push(lasts);
         self.measures.len() - 1
     }
 
     /// Adds what a check's work needs of the scan.
-    pub(crate) fn add_work(&mut self, work: &Work, filter: Option<&Expr>) -> Vec<usize> {
+    pub(crate) fn add_work(
+        &mut self,
+        work: &Work,
+        filter: Option<&Expr>,
+        lasts: bool,
+    ) -> Vec<usize> {
         if let Work::Versus(inner) = work {
-            return self.add_work(inner, filter);
+            return self.add_work(inner, filter, lasts);
         }
         let measures = match work {
             Work::Scan(measure) => vec![measure.clone()],
@@ -71,14 +114,14 @@ impl Scan {
         };
         measures
             .into_iter()
-            .map(|measure| self.add(measure, filter.cloned()))
+            .map(|measure| self.add(measure, filter.cloned(), lasts))
             .collect()
     }
 
     /// Adds all measures of another scan.
     pub(crate) fn add_all(&mut self, other: Self) {
-        for (measure, filter) in other.measures {
-            self.add(measure, filter);
+        for ((measure, filter), lasts) in std::iter::zip(other.measures, other.lasting) {
+            self.add(measure, filter, lasts);
         }
     }
 
@@ -108,49 +151,114 @@ impl Scan {
         self.measures.is_empty()
     }
 
-    /// Reads the rows, without those that were measured before. The outer error is one of reading, an inner one of a
-    /// measure.
+    /// Reads the rows, without those that were measured before. The outer error is one of reading.
     pub(crate) async fn run(
         &self,
         session: &SessionContext,
-        rows: Arc<dyn TableProvider>,
+        rows: Rows<'_>,
         collected: Option<&Collected>,
-    ) -> Result<Vec<Result<Measured, Trouble>>, Trouble> {
-        let schema = rows.schema();
+    ) -> Result<Found, Trouble> {
+        let schema = rows.table.schema();
         let state_before = |measure| collected.and_then(|known| known.state(&schema, measure));
-        let before: Vec<_> = self.measures.iter().map(state_before).collect();
-        let part = |is_known: bool| Self {
-            measures: std::iter::zip(&self.measures, &before)
-                .filter(|(_, before)| before.is_some() == is_known)
-                .map(|(measure, _)| measure.clone())
-                .collect(),
-        };
-        let unknown = part(false).states(session, Some(rows)).await?;
-        let rest = collected.and_then(|known| known.rest.clone());
-        let rest = part(true).states(session, rest).await?;
-        let (mut unknown, mut rest) = (unknown.into_iter(), rest.into_iter());
-        let whole = |before: Option<State>| {
-            let Some(mut before) = before else {
-                return unknown.next().unwrap_or_else(no_state);
-            };
-            if let Some(rest) = rest.next() {
-                before.merge(&mut rest?)?;
+        let mut before: Vec<_> = self.measures.iter().map(state_before).collect();
+        if let (Some(part), Some(parts)) = (collected.and_then(|c| c.part), rows.parts) {
+            self.keep_collected(session, &schema, parts, part, &mut before)
+                .await;
+        }
+        let subset = |is_known: bool| {
+            let mut subset = Self::default();
+            for (index, before) in before.iter().enumerate() {
+                if before.is_some() == is_known {
+                    subset.measures.push(self.measures[index].clone());
+                    subset.lasting.push(self.lasting[index]);
+                }
             }
-            Ok(before)
+            subset
         };
-        let finish = |state: Result<State, Trouble>| state.and_then(|s| guarded(|| s.finish()));
-        Ok(before.into_iter().map(whole).map(finish).collect())
+        let mut unknown = subset(false).states(session, Some(rows)).await?;
+        let rest = collected.and_then(Collected::rest);
+        let mut rest = subset(true).states(session, rest).await?;
+        let mut found = Found::default();
+        found.read.extend(unknown.read);
+        found.read.extend(rest.read);
+        let (mut unknown_states, mut rest_states) =
+            (unknown.merged.drain(..), rest.merged.drain(..));
+        let (mut unknown_sources, mut rest_sources) =
+            (unknown.sources.drain(..), rest.sources.drain(..));
+        for before in before {
+            let (state, sources) = match before {
+                None => (
+                    unknown_states.next().unwrap_or_else(no_state),
+                    unknown_sources.next().unwrap_or_default(),
+                ),
+                Some(before) => {
+                    let mut state = Ok(before);
+                    if let Some(rest) = rest_states.next() {
+                        merge(std::slice::from_mut(&mut state), [rest]);
+                    }
+                    let mut sources = rest_sources.next().unwrap_or_default();
+                    sources.is_collected = true;
+                    (state, sources)
+                }
+            };
+            let measured = state.and_then(|state| guarded(|| state.finish()));
+            found.measured.push(measured);
+            found.sources.push(sources);
+        }
+        Ok(found)
+    }
+
+    /// Keeps the states of rows that were measured while they were written, which are exactly one part.
+    async fn keep_collected(
+        &self,
+        session: &SessionContext,
+        schema: &SchemaRef,
+        parts: &Arc<dyn Parts>,
+        part: PartKey,
+        before: &mut [Option<State>],
+    ) {
+        let Some(kept) = parts.kept().await else {
+            return;
+        };
+        let fingerprints = self.fingerprints(session, schema);
+        for (fingerprint, state) in std::iter::zip(fingerprints, before) {
+            if let (Some(fingerprint), Some(state)) = (fingerprint, state) {
+                keep(&kept, part, fingerprint, state);
+            }
+        }
     }
 
     /// The states of the measures over some rows; none without rows or measures.
     async fn states(
         &self,
         session: &SessionContext,
-        rows: Option<Arc<dyn TableProvider>>,
-    ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
+        rows: Option<Rows<'_>>,
+    ) -> Result<States, Trouble> {
         let Some(rows) = rows.filter(|_| !self.is_empty()) else {
-            return Ok(Vec::new());
+            return Ok(States::default());
         };
+        if let Some(parts) = rows.parts {
+            return self
+                .states_of_parts(session, rows.table.schema(), parts)
+                .await;
+        }
+        let sources = Sources {
+            is_scanned_whole: true,
+            ..Sources::default()
+        };
+        Ok(States {
+            merged: self.whole_states(session, Arc::clone(rows.table)).await?,
+            sources: vec![sources; self.measures.len()],
+            read: HashSet::new(),
+        })
+    }
+
+    /// The states of the measures over rows that are read as a whole.
+    async fn whole_states(
+        &self,
+        session: &SessionContext,
+        rows: Arc<dyn TableProvider>,
+    ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
         if self.counts_rows_only() {
             let rows = session.read_table(rows)?.count().await? as u64;
             let states = self.measures.iter().map(|_| Ok(State::of_rows(rows)));
@@ -170,7 +278,7 @@ impl Scan {
                 Err(error) if error.is_panic() => {
                     return Err(panicked(error.into_panic().as_ref()));
                 }
-                Err(error) => return Err(Trouble::new(format!("the scan was stopped: {error}"))),
+                Err(error) => return Err(stopped(&error)),
             }
         }
         Ok(merged)
@@ -188,6 +296,17 @@ impl Scan {
         provider: Arc<dyn TableProvider>,
     ) -> Result<Arc<dyn ExecutionPlan>, Trouble> {
         let schema = provider.schema();
+        let columns: Vec<Expr> = self
+            .needed_columns(&schema)
+            .into_iter()
+            .map(|index| column(schema.field(index).name()))
+            .collect();
+        let rows = session.read_table(provider)?.select(columns)?;
+        Ok(rows.create_physical_plan().await?)
+    }
+
+    /// The columns that have to be read, in the schema's order.
+    fn needed_columns(&self, schema: &SchemaRef) -> Vec<usize> {
         let mut is_needed = vec![false; schema.fields().len()];
         for name in self.columns() {
             if let Ok(index) = schema.index_of(name) {
@@ -200,16 +319,13 @@ impl Scan {
                 *first = true;
             }
         }
-        let columns: Vec<Expr> = schema
-            .fields()
-            .iter()
-            .zip(&is_needed)
-            .filter(|(_, is_needed)| **is_needed)
-            .map(|(field, _)| column(field.name()))
-            .collect();
-        let rows = session.read_table(provider)?.select(columns)?;
-        Ok(rows.create_physical_plan().await?)
+        (0..is_needed.len()).filter(|i| is_needed[*i]).collect()
     }
+}
+
+/// The trouble of a task that was stopped.
+fn stopped(error: &dyn std::error::Error) -> Trouble {
+    Trouble::new(format!("the scan was stopped: {error}"))
 }
 
 fn no_state() -> Result<State, Trouble> {

@@ -4,12 +4,15 @@
 //! numbers are compensated.
 
 mod bins;
+pub(crate) mod codec;
 mod comoments;
 mod distinct;
 mod extreme;
+pub(crate) mod fingerprint;
 mod frequent;
 mod moments;
 mod quantiles;
+mod scalar;
 mod shape;
 mod sum;
 mod types;
@@ -20,9 +23,11 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::{cast, filter as keep, nullif};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 
 use crate::finding::Measured;
 use crate::plan::{Measure, Trouble, plain_type};
+use codec::{DecodeError, Reader, Writer};
 use comoments::Comoments;
 use distinct::Distinct;
 use extreme::Extreme;
@@ -56,6 +61,30 @@ enum Kind {
     Types(TypeCounts),
     Frequent(Box<Frequent>),
     Bins(Bins),
+}
+
+/// So many rows cannot be in one file, and sums of so many do not overflow. A state with more is damaged.
+const MOST_ROWS: u64 = 1 << 48;
+
+impl Kind {
+    /// How the kind is written. A tag is never used again for another kind.
+    const fn tag(&self) -> u8 {
+        match self {
+            Self::Rows => 0,
+            Self::Nulls { .. } => 1,
+            Self::False { .. } => 2,
+            Self::Extreme(_) => 3,
+            Self::Sum(_) => 4,
+            Self::Moments(_) => 5,
+            Self::Shape(_) => 6,
+            Self::Comoments(_) => 7,
+            Self::Quantiles(_) => 8,
+            Self::Distinct(_) => 9,
+            Self::Types(_) => 10,
+            Self::Frequent(_) => 11,
+            Self::Bins(_) => 12,
+        }
+    }
 }
 
 impl fmt::Debug for State {
@@ -145,6 +174,29 @@ impl State {
         }
     }
 
+    /// The state of so many rows, of which so many are null.
+    pub(crate) const fn of_nulls(rows: u64, nulls: u64) -> Self {
+        Self {
+            rows,
+            kind: Kind::Nulls { bad: nulls },
+        }
+    }
+
+    /// The state of a smallest or largest value over so many rows: the value, and how many values there are.
+    pub(crate) fn of_extreme(
+        measure: &Measure,
+        data_types: &[DataType],
+        rows: u64,
+        outermost: Option<(ScalarValue, u64)>,
+    ) -> Result<Self, Trouble> {
+        let mut state = Self::new(measure, data_types)?;
+        state.rows = rows;
+        if let (Kind::Extreme(extreme), Some((value, values))) = (&mut state.kind, outermost) {
+            extreme.take(&value, values)?;
+        }
+        Ok(state)
+    }
+
     /// Takes in the state of another part of the rows, which stays as it is.
     pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), Trouble> {
         self.rows += other.rows;
@@ -169,6 +221,72 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// The state's bytes; none when it holds a value that has no form. Reading an accumulator takes it mutably.
+    pub(crate) fn write(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut to = Writer::default();
+        to.u8(self.kind.tag());
+        to.u64(self.rows);
+        match &mut self.kind {
+            Kind::Rows => {}
+            Kind::Nulls { bad } | Kind::False { bad } => to.u64(*bad),
+            Kind::Extreme(extreme) => {
+                if !extreme.write(&mut to)? {
+                    return Ok(None);
+                }
+            }
+            Kind::Sum(sum) => sum.write(&mut to),
+            Kind::Moments(moments) => moments.write(&mut to),
+            Kind::Shape(shape) => shape.write(&mut to),
+            Kind::Comoments(comoments) => comoments.write(&mut to),
+            Kind::Quantiles(quantiles) => quantiles.write(&mut to),
+            Kind::Distinct(distinct) => distinct.write(&mut to),
+            Kind::Types(types) => types.write(&mut to),
+            // Text of any length, which only profiles ask for.
+            Kind::Frequent(_) => return Ok(None),
+            Kind::Bins(bins) => bins.write(&mut to),
+        }
+        Ok(Some(to.into_bytes()))
+    }
+
+    /// Reads the bytes of a state of this measure; `data_types` are those of the measured expressions.
+    pub(crate) fn read(
+        bytes: &[u8],
+        measure: &Measure,
+        data_types: &[DataType],
+    ) -> Result<Self, DecodeError> {
+        let mut state = Self::new(measure, data_types)
+            .map_err(|_| DecodeError::Damaged("values of this type have no such state"))?;
+        let mut from = Reader::new(bytes);
+        if from.u8()? != state.kind.tag() {
+            return Err(DecodeError::Damaged("a state of another kind"));
+        }
+        let rows = from.u64()?;
+        if rows > MOST_ROWS {
+            return Err(DecodeError::Damaged("more rows than there can be"));
+        }
+        state.rows = rows;
+        let from = &mut from;
+        match &mut state.kind {
+            Kind::Rows => {}
+            Kind::Nulls { bad } | Kind::False { bad } => *bad = from.count_within(rows)?,
+            Kind::Extreme(extreme) => {
+                let data_type = plain_type(data_types.first().unwrap_or(&DataType::Null));
+                extreme.read(from, rows, data_type)?;
+            }
+            Kind::Sum(sum) => sum.read(from, rows)?,
+            Kind::Moments(moments) => *moments = Moments::read(from, rows)?,
+            Kind::Shape(shape) => *shape = Shape::read(from, rows)?,
+            Kind::Comoments(comoments) => *comoments = Comoments::read(from, rows)?,
+            Kind::Quantiles(quantiles) => quantiles.read(from, rows)?,
+            Kind::Distinct(distinct) => distinct.read(from, rows)?,
+            Kind::Types(types) => *types = TypeCounts::read(from, rows)?,
+            Kind::Frequent(_) => return Err(DecodeError::Damaged("such a state is not kept")),
+            Kind::Bins(bins) => bins.read(from, rows)?,
+        }
+        from.end()?;
+        Ok(state)
     }
 
     /// The metric.
@@ -242,3 +360,6 @@ fn selected(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef
         Some(filter) => Ok(nullif(&plain, &BooleanArray::new(!filter, None))?),
     }
 }
+
+#[cfg(test)]
+mod tests;

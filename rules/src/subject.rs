@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use datafusion::prelude::SessionContext;
 
-use crate::Collected;
+use crate::{Collected, Parts};
 
 /// A version, view or file that is judged, with what the judge may look at.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct Subject {
     pub table: String,
     /// The rows that are judged.
     pub candidate: Arc<dyn TableProvider>,
+    /// The same rows in parts that never change; none when they have none.
+    pub parts: Option<Arc<dyn Parts>>,
     /// What is known of some of the rows already; nothing when all have to be read.
     pub collected: Option<Collected>,
     /// The rows that a write brings, for checks with `scope: added`.
@@ -25,6 +27,8 @@ pub struct Subject {
     pub previous: Option<Previous>,
     /// Its rows, for checks that compare with them ([`Suite::needs_baseline`](crate::Suite::needs_baseline)).
     pub baseline: Option<Arc<dyn TableProvider>>,
+    /// The same rows in parts that never change; none when they have none.
+    pub baseline_parts: Option<Arc<dyn Parts>>,
     /// The commit time; `:commit_time` in SQL.
     pub now: DateTime<Utc>,
     /// How many failing rows a check names by their keys, at most.

@@ -227,6 +227,16 @@ impl RowTest for DateText {
             self.0.iter().any(|format| format.is_met(text))
         })
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let formats = self.0.iter().map(|format| format.text.clone());
+        Some(
+            ["date text".to_owned()]
+                .into_iter()
+                .chain(formats)
+                .collect(),
+        )
+    }
 }
 
 #[cfg(test)]

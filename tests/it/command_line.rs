@@ -600,3 +600,63 @@ fn plan_draws_what_waits_for_what() {
     let unknown = project.run(&["plan", "order"]).expect_code(2);
     assert!(unknown.stderr.contains("hint: "), "{}", unknown.stderr);
 }
+
+#[test]
+fn check_explains_where_metrics_come_from() {
+    let project = orders();
+    project.run(&["run", "orders"]).expect_code(0);
+    let rules = "version: 1\ntable: silver.orders\ntable_checks:\n  - row_count: { at_least: 1 }\n  - sql: { name: any, expect: \"true\", query: SELECT count(*) > 0 FROM silver.orders }\n\
+                 columns:\n  id: [unique, { mean: { at_least: 0 } }]\n";
+    project.write("r.yaml", rules);
+    let check = |more: &[&str]| {
+        let arguments = ["check", "silver.orders", "--rules", "r.yaml"];
+        project.run(&[&arguments[..], more].concat()).expect_code(0)
+    };
+    let plain = check(&[]);
+    assert!(!plain.stdout.contains("files read"), "{}", plain.stdout);
+    assert_eq!(check(&["--format", "json"]).json().get("files"), None);
+    let explained = check(&["--explain"]).stdout;
+    for line in [
+        "where the metrics come from:\n",
+        "  id/unique  grouping (all files)\n",
+        "  id/mean    stored states (2 files)\n",
+        "  row_count  log statistics\n",
+        "  sql/any    query\n",
+        "files read: 2 of 2\n",
+    ] {
+        assert!(explained.contains(line), "{line}{explained}");
+    }
+    let report = check(&["--explain", "--format", "json"]).json();
+    assert_eq!(report["files"], serde_json::json!({"read": 2, "of": 2}));
+    let source = |id: &str| {
+        let mut checks = report["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["id"] == id).unwrap()["source"].clone()
+    };
+    let stored = serde_json::json!([{"from": "stored_states", "files": 2}]);
+    assert_eq!(source("id/mean"), stored);
+    assert_eq!(source("sql/any"), serde_json::json!([{"from": "query"}]));
+}
+
+#[test]
+fn table_that_cannot_keep_states_is_checked_with_one_warning() {
+    let project = orders();
+    project.run(&["run", "orders"]).expect_code(0);
+    project.write(
+        "r.yaml",
+        "version: 1\ntable: silver.orders\ncolumns: { id: [{ mean: { at_least: 0 } }] }\n",
+    );
+    let folder = project.table_folder("silver.orders").join("_lakegate");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Where there was a folder, as of a gate before.
+    let _gone = std::fs::remove_dir_all(folder.join("states"));
+    std::fs::write(folder.join("states"), "a file").unwrap();
+    let check = project.run(&["check", "silver.orders", "--rules", "r.yaml", "--explain"]);
+    let check = check.expect_code(0);
+    assert!(check.stdout.contains("scan (2 files)"), "{}", check.stdout);
+    assert_eq!(check.stderr.matches("WARN").count(), 1, "{}", check.stderr);
+    assert!(
+        check.stderr.contains("states are not stored"),
+        "{}",
+        check.stderr
+    );
+}

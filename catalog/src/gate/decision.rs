@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::candidate::changes_schema;
 use super::commit::{Commit, RULES_PROPERTY};
-use super::{Candidate, Judge, JudgeError, Ruling, WriteWatch};
+use super::{AfterCommit, Candidate, Judge, JudgeError, Ruling, WriteWatch};
 use crate::{CatalogError, Refusal, TableName, TableSnapshot, WriteContext, attach};
 
 /// What a writer may do beyond the ordinary.
@@ -61,6 +61,8 @@ pub(crate) struct Record {
     pub(crate) ruling: Option<Ruling>,
     /// `commitInfo.lakegate` of the commit made last.
     pub(crate) stamp: Option<Value>,
+    /// What is to be done once the commit that passed last exists.
+    after_commit: Vec<Arc<dyn AfterCommit>>,
 }
 
 /// A commit that may be written.
@@ -126,8 +128,15 @@ impl Gate {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn record_commit(&self, version: Version) {
-        self.record().committed = i64::try_from(version).ok();
+    pub(super) async fn record_commit(&self, version: Version) {
+        let after_commit = {
+            let mut record = self.record();
+            record.committed = i64::try_from(version).ok();
+            std::mem::take(&mut record.after_commit)
+        };
+        for after in after_commit {
+            after.committed().await;
+        }
     }
 
     pub(super) fn record_stop(&self, error: CatalogError) {
@@ -142,6 +151,7 @@ impl Gate {
         bytes: &[u8],
         untried: bool,
     ) -> Result<Passed, CatalogError> {
+        self.record().after_commit.clear();
         let mut commit = Commit::parse(bytes)?;
         commit.number_batches(signed(version)?);
         let base = self.base(log_store, version).await?;
@@ -214,7 +224,10 @@ impl Gate {
                     )
                     .await?;
                 crate::failpoint!("gate.before_judge");
-                let ruling = self.judge(candidate).await?;
+                let mut ruling = self.judge(candidate).await?;
+                self.record()
+                    .after_commit
+                    .extend(ruling.after_commit.take());
                 if !ruling.accept {
                     if untried && self.trust.writes_its_files {
                         self.delete_refused_files(log_store, &commit.adds, base.as_ref())
@@ -289,6 +302,7 @@ impl Gate {
                 summary: Value::Null,
                 message,
                 report: Value::Null,
+                after_commit: None,
             });
         info!(table = %self.table(), version, accepted = ruling.accept, "commit judged");
         Ok(ruling)

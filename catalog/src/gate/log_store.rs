@@ -55,14 +55,14 @@ impl GatedLogStore {
         crate::failpoint!("gate.after_commit");
 
         let Err(error) = written else {
-            self.committed(version, operation);
+            self.committed(version, operation).await;
             return Ok(());
         };
         // A store that retries may have written the commit and still report a failure, or find its own commit in the
         // way: the token in the log tells.
         match self.is_ours(version, operation).await {
             Ok(true) => {
-                self.committed(version, operation);
+                self.committed(version, operation).await;
                 Ok(())
             }
             Ok(false) => Err(error),
@@ -97,9 +97,9 @@ impl GatedLogStore {
             .is_some_and(|tokens| tokens.iter().any(|t| t == token)))
     }
 
-    fn committed(&self, version: Version, operation: Uuid) {
+    async fn committed(&self, version: Version, operation: Uuid) {
         self.attempts().remove(&operation);
-        self.gate.record_commit(version);
+        self.gate.record_commit(version).await;
     }
 
     fn stop(&self, error: CatalogError) -> TransactionError {

@@ -86,6 +86,7 @@ impl Judge for FakeJudge {
             .map_err(|e| JudgeError(e.to_string()))?;
         Ok(Ruling {
             accept: bad == 0 && asked <= self.patience.load(Ordering::SeqCst),
+            after_commit: None,
             summary: json!({"verdict": "pass", "checks": 1}),
             message: format!("{bad} bad rows"),
             report: json!({"bad": bad}),

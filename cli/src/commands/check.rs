@@ -15,6 +15,8 @@ use crate::error::CliError;
 /// A table is judged by the rules that are attached to it, or by `--rules`. A file (Parquet; CSV or JSON lines, also packed
 /// as gz, zst or zip) needs `--rules`, and no project. The types of a text file's columns are those that fit the values of
 /// its first thousand rows.
+///
+/// What was measured of a table's files is stored with it, and only files without such states are read: see docs/states.md.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// A table of the catalog, or the path of a file
@@ -24,6 +26,10 @@ pub(crate) struct Check {
     /// The rule file
     #[arg(long, value_name = "FILE")]
     rules: Option<String>,
+
+    /// Say where each metric came from, and how many data files were read
+    #[arg(long)]
+    explain: bool,
 
     #[command(flatten)]
     reports: ReportArguments,
@@ -51,7 +57,14 @@ impl Check {
             let lakegate = context.open().await?;
             Box::pin(lakegate_etl::check_table(&lakegate, &name, suite)).await?
         };
+        let report = match self.explain {
+            true => report,
+            false => report.without_sources(),
+        };
         context.output.report(&report)?;
+        if self.explain {
+            context.output.sources(&report);
+        }
         let reports = [report];
         self.reports.write(context, &reports, &[])?;
         Ok(self.reports.exit_code(reports.iter().map(Report::verdict)))

@@ -8,6 +8,7 @@ mod keys;
 mod publish;
 mod quarantine;
 mod query;
+mod states;
 mod untyped;
 mod validate;
 mod verdicts;
@@ -20,6 +21,7 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use lakegate_engine::QueryOptions;
+use proptest::prelude::ProptestConfig;
 
 use crate::{
     EtlError, Lakegate, LakegateOptions, Outcome, Pipeline, RunEvent, RunEvents, RunOptions,
@@ -29,6 +31,16 @@ use crate::{
 #[expect(clippy::disallowed_methods, reason = "tests use the real clock")]
 fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+/// A property over so many cases; `PROPTEST_CASES` asks for more, or fewer.
+pub(crate) fn cases_of(cases: u32) -> ProptestConfig {
+    let set = ProptestConfig::default();
+    let unset = ProptestConfig::with_cases(256).cases;
+    match set.cases == unset {
+        true => ProptestConfig { cases, ..set },
+        false => set,
+    }
 }
 
 /// A project in a temporary folder.
@@ -47,6 +59,12 @@ impl Project {
 
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The project as another process opens it.
+    pub(crate) async fn reopen(&self) -> Lakegate {
+        let options = LakegateOptions::new(self.root(), now).unwrap();
+        Lakegate::open(options).await.unwrap()
     }
 
     /// Writes a file of the project.

@@ -89,6 +89,12 @@ impl RowTest for LooksLike {
     fn test(&self, values: &ArrayRef) -> datafusion::common::Result<BooleanArray> {
         looks_like(values, self.0)
     }
+
+    fn meaning(&self) -> Option<Vec<String>> {
+        let name = std::iter::once("looks like".to_owned());
+        let wanted = self.0.iter().map(|likeness| format!("{likeness:?}"));
+        Some(name.chain(wanted).collect())
+    }
 }
 
 #[derive(Debug)]

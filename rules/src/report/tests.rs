@@ -26,6 +26,7 @@ fn check(id: &str, verdict: Verdict) -> CheckResult {
         samples: Vec::new(),
         waiver: None,
         elapsed_ms: 12,
+        source: Vec::new(),
     }
 }
 
@@ -52,6 +53,7 @@ fn report(checks: Vec<CheckResult>) -> Report {
         rules_sha256: "abc".to_owned(),
         judged_at: noon(),
         rows: Some(10_400),
+        files: None,
         checks,
     }
 }

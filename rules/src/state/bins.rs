@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
+use super::codec::{DecodeError, Reader, Writer};
 use crate::plan::Trouble;
 
 /// Numbers that divide a line into bins: ascending, at least two.
@@ -50,6 +51,23 @@ impl Bins {
                 Some(bin) => self.counts[bin] += 1,
                 None => self.outside += 1,
             }
+        }
+        Ok(())
+    }
+
+    /// The edges are those of the measure, and not written.
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.nulls);
+        to.u64(self.outside);
+        self.counts.iter().for_each(|count| to.u64(*count));
+    }
+
+    /// Reads what was written into empty bins with the same edges.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.nulls = from.count_within(rows)?;
+        self.outside = from.count_within(rows)?;
+        for count in &mut self.counts {
+            *count = from.count_within(rows)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
+use super::codec::{DecodeError, Reader, Writer};
 use super::moments::lanes;
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -72,6 +73,22 @@ impl Comoments {
             self.means[side] += deltas[side] * m / total;
         }
         self.values += other.values;
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.values);
+        let pairs = self.means.iter().chain(&self.squares);
+        pairs.for_each(|number| to.f64(*number));
+        to.f64(self.products);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
+        Ok(Self {
+            values: from.count_within(rows)?,
+            means: [from.f64()?, from.f64()?],
+            squares: [from.f64()?, from.f64()?],
+            products: from.f64()?,
+        })
     }
 
     pub(super) const fn finish(self, rows: u64) -> Measured {

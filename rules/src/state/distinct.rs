@@ -8,12 +8,19 @@ use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datasketches::hash::value::{canonical_float, raw_bytes};
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
+use super::codec::{DecodeError, Reader, Writer, whole_sketch};
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
 /// The logarithm of the number of registers: 4,096 of a byte each.
 const LG_REGISTERS: u8 = 12;
+
+/// Where a sketch's bytes have that logarithm. Apache DataSketches, preamble of HLL sketches.
+const LG_REGISTERS_AT: usize = 3;
+
+/// Where they have that of the number of entries of a small sketch.
+const LG_ENTRIES_AT: usize = 4;
 
 /// A sketch of the set of values.
 pub(super) struct Distinct {
@@ -39,6 +46,11 @@ impl Distinct {
     }
 
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+        match input.data_type() {
+            DataType::Boolean => return self.update(&cast(input, &DataType::Int8)?),
+            DataType::Dictionary(_, value) => return self.update(&cast(input, value)?),
+            _ => {}
+        }
         self.values += (input.len() - input.logical_null_count()) as u64;
         match input.data_type() {
             DataType::Utf8 => self.take_text(&input.as_string::<i32>()),
@@ -48,8 +60,6 @@ impl Distinct {
             DataType::LargeBinary => self.take_bytes(&input.as_binary::<i64>()),
             DataType::BinaryView => self.take_bytes(&input.as_binary_view()),
             DataType::FixedSizeBinary(_) => self.take_bytes(&input.as_fixed_size_binary()),
-            DataType::Boolean => self.update(&cast(input, &DataType::Int8)?)?,
-            DataType::Dictionary(_, value) => self.update(&cast(input, value)?)?,
             data_type if data_type.is_floating() => {
                 let floats = cast(input, &DataType::Float64)?;
                 // Zero of either sign is one value, and so is NaN of any bits.
@@ -104,6 +114,27 @@ impl Distinct {
         union.update(&other.sketch);
         self.sketch = union.to_sketch(HllType::Hll8);
         self.values += other.values;
+        Ok(())
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.values);
+        to.bytes(&self.sketch.serialize());
+    }
+
+    /// Reads what was written into an empty state.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.values = from.count_within(rows)?;
+        let bytes = from.bytes()?;
+        // Its size, before anything is made of it.
+        let has_size = bytes.get(LG_REGISTERS_AT) == Some(&LG_REGISTERS)
+            && bytes
+                .get(LG_ENTRIES_AT)
+                .is_some_and(|lg| *lg <= LG_REGISTERS);
+        if !has_size {
+            return Err(DecodeError::Damaged("a sketch of another size"));
+        }
+        self.sketch = whole_sketch(|| HllSketch::deserialize(bytes))?;
         Ok(())
     }
 

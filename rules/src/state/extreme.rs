@@ -3,9 +3,12 @@
 use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
+use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
+use super::codec::{DecodeError, Reader, Writer};
+use super::scalar;
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -57,6 +60,41 @@ impl Extreme {
             .map(|state| state.to_array())
             .collect::<Result<Vec<_>, _>>()?;
         Ok(self.accumulator.merge_batch(&arrays)?)
+    }
+
+    /// The state of so many values of which the outermost is known.
+    pub(super) fn take(&mut self, outermost: &ScalarValue, values: u64) -> Result<(), Trouble> {
+        self.update(&outermost.to_array()?)?;
+        self.values = values;
+        Ok(())
+    }
+
+    /// Whether the value has a form to be written in.
+    pub(super) fn write(&mut self, to: &mut Writer) -> Result<bool, Trouble> {
+        to.u64(self.values);
+        to.bool(self.has_nan);
+        if self.values == 0 {
+            return Ok(true);
+        }
+        Ok(scalar::write(&self.accumulator.evaluate()?, to).is_some())
+    }
+
+    /// Reads what was written into an empty state of the same type.
+    pub(super) fn read(
+        &mut self,
+        from: &mut Reader<'_>,
+        rows: u64,
+        data_type: &DataType,
+    ) -> Result<(), DecodeError> {
+        let values = from.count_within(rows)?;
+        let has_nan = from.bool()?;
+        if values > 0 {
+            let outermost = scalar::read(from, data_type)?;
+            self.take(&outermost, values)
+                .map_err(|_| DecodeError::Damaged("a value that its type does not have"))?;
+        }
+        self.has_nan = has_nan;
+        Ok(())
     }
 
     pub(super) fn finish(mut self, rows: u64) -> Result<Measured, Trouble> {

@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
+use super::codec::{DecodeError, Reader, Writer};
 use crate::plan::Trouble;
 
 /// Number, mean and sum of squared deviations.
@@ -65,6 +66,22 @@ impl Moments {
         self.mean += delta * right / total;
         self.squares += other.squares + delta * delta * left * right / total;
         self.values += other.values;
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.values);
+        to.f64(self.mean);
+        to.f64(self.squares);
+        to.bool(self.has_infinite);
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
+        Ok(Self {
+            values: from.count_within(rows)?,
+            mean: from.f64()?,
+            squares: from.f64()?,
+            has_infinite: from.bool()?,
+        })
     }
 }
 

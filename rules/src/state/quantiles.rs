@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datasketches::common::SearchCriteria;
 use datasketches::kll::{KllFloat, KllSketch};
 
+use super::codec::{DecodeError, Reader, Writer, whole_sketch};
 use crate::plan::Trouble;
 
 /// A sample of the values whose ranks are known to within [`Quantiles::rank_error`].
@@ -14,6 +15,9 @@ pub(crate) struct Quantiles {
     sketch: KllSketch<KllFloat<f64>>,
     has_nan: bool,
 }
+
+/// Where a sketch's bytes have its parameter, two bytes. Apache DataSketches, preamble of KLL sketches.
+const K_AT: usize = 4;
 
 /// The least rank error for which a sketch has a size.
 pub(crate) const LEAST_RANK_ERROR: f64 = 0.0001;
@@ -49,6 +53,27 @@ impl Quantiles {
         self.has_nan |= other.has_nan;
         let merged = self.sketch.merge(&other.sketch);
         merged.map_err(|error| Trouble::new(error.to_string()))
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.bool(self.has_nan);
+        to.bytes(&self.sketch.serialize());
+    }
+
+    /// Reads what was written into an empty state of the same error.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.has_nan = from.bool()?;
+        let bytes = from.bytes()?;
+        let k = self.sketch.k().to_le_bytes();
+        if bytes.get(K_AT..K_AT + k.len()) != Some(k.as_slice()) {
+            return Err(DecodeError::Damaged("a sketch of another size"));
+        }
+        let sketch: KllSketch<KllFloat<f64>> = whole_sketch(|| KllSketch::deserialize(bytes))?;
+        if sketch.n() > rows {
+            return Err(DecodeError::Damaged("more values than rows"));
+        }
+        self.sketch = sketch;
+        Ok(())
     }
 
     /// The values that are numbers.

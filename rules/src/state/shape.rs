@@ -6,6 +6,7 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
+use super::codec::{DecodeError, Reader, Writer};
 use super::moments::lanes;
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -67,6 +68,20 @@ impl Shape {
         ];
         self.mean += part * m;
         self.values += other.values;
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.values);
+        to.f64(self.mean);
+        self.powers.iter().for_each(|power| to.f64(*power));
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
+        Ok(Self {
+            values: from.count_within(rows)?,
+            mean: from.f64()?,
+            powers: [from.f64()?, from.f64()?, from.f64()?],
+        })
     }
 
     pub(super) const fn finish(self, rows: u64) -> Measured {

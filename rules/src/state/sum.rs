@@ -4,6 +4,7 @@ use datafusion::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Pri
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::*;
 
+use super::codec::{DecodeError, Reader, Writer};
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -34,6 +35,11 @@ enum Total {
         has_infinite: bool,
     },
 }
+
+/// The kinds of totals, as they are written.
+const EXACT: u8 = 0;
+const WIDE: u8 = 1;
+const FLOAT: u8 = 2;
 
 impl Sum {
     pub(super) fn new(data_type: &DataType) -> Result<Self, Trouble> {
@@ -132,6 +138,61 @@ impl Sum {
                 *lost += more;
             }
             _ => return Err(Trouble::new("bug: sums of two types were merged")),
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        to.u64(self.values);
+        match &self.total {
+            Total::Exact { unscaled, .. } => {
+                to.u8(EXACT);
+                to.bool(unscaled.is_some());
+                to.i128(unscaled.unwrap_or_default());
+            }
+            Total::Wide { unscaled, .. } => {
+                to.u8(WIDE);
+                to.bool(unscaled.is_some());
+                to.i256(unscaled.unwrap_or_default());
+            }
+            Total::Float {
+                sum,
+                lost,
+                has_infinite,
+            } => {
+                to.u8(FLOAT);
+                to.f64(*sum);
+                to.f64(*lost);
+                to.bool(*has_infinite);
+            }
+        }
+    }
+
+    /// Reads what was written into an empty sum of the same type.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.values = from.count_within(rows)?;
+        match (from.u8()?, &mut self.total) {
+            (EXACT, Total::Exact { unscaled, .. }) => {
+                let is_known = from.bool()?;
+                *unscaled = Some(from.i128()?).filter(|_| is_known);
+            }
+            (WIDE, Total::Wide { unscaled, .. }) => {
+                let is_known = from.bool()?;
+                *unscaled = Some(from.i256()?).filter(|_| is_known);
+            }
+            (
+                FLOAT,
+                Total::Float {
+                    sum,
+                    lost,
+                    has_infinite,
+                },
+            ) => {
+                *sum = from.f64()?;
+                *lost = from.f64()?;
+                *has_infinite = from.bool()?;
+            }
+            _ => return Err(DecodeError::Damaged("a sum of another type")),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
+use super::codec::{DecodeError, Reader, Writer};
 use crate::literal::is_text;
 use crate::plan::Trouble;
 use crate::row_test::test_text;
@@ -20,6 +21,18 @@ pub(crate) enum Likeness {
     Boolean,
     /// Anything else.
     Text,
+}
+
+impl Likeness {
+    /// The name for people.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Fractional => "fractional",
+            Self::Integral => "integral",
+            Self::Boolean => "boolean",
+            Self::Text => "text",
+        }
+    }
 }
 
 /// How many values look like what.
@@ -70,6 +83,28 @@ impl TypeCounts {
         for text in texts.iter().flatten() {
             *self.of(likeness(text.as_bytes())) += 1;
         }
+    }
+
+    pub(super) fn write(&self, to: &mut Writer) {
+        for count in [
+            self.nulls,
+            self.fractional,
+            self.integral,
+            self.boolean,
+            self.text,
+        ] {
+            to.u64(count);
+        }
+    }
+
+    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
+        Ok(Self {
+            nulls: from.count_within(rows)?,
+            fractional: from.count_within(rows)?,
+            integral: from.count_within(rows)?,
+            boolean: from.count_within(rows)?,
+            text: from.count_within(rows)?,
+        })
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

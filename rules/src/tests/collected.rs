@@ -34,6 +34,7 @@ async fn judged(subject: &Subject, yaml: &str) -> Vec<CheckResult> {
     let mut checks = judge(&parse(yaml), subject).await.checks;
     for check in &mut checks {
         check.elapsed_ms = 0;
+        check.source.clear();
         // Sums of floating-point numbers depend on the order a little.
         check.metric = check.metric.map(|metric| (metric * 1e9).round() / 1e9);
         check.distance = None;
@@ -62,6 +63,8 @@ async fn results(
     subject.collected = Some(Collected {
         collector: collected(&session, YAML, &parts, &schema).await,
         rest: (cut < rows.len()).then(|| all(&rows[cut..])),
+        rest_parts: None,
+        part: None,
     });
     (read, judged(&subject, YAML).await)
 }
@@ -94,6 +97,8 @@ async fn collected_over_nothing(schema: &SchemaRef, candidate: Arc<dyn TableProv
     subject.collected = Some(Collected {
         collector: collected(&session, SCAN_ONLY, &parts, schema).await,
         rest: None,
+        rest_parts: None,
+        part: None,
     });
     subject
 }

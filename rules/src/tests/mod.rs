@@ -9,6 +9,7 @@ mod files;
 mod json_schema;
 mod ordered;
 mod other_tables;
+mod parts;
 mod profiles;
 mod properties;
 mod quarantine;
@@ -21,6 +22,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use proptest::prelude::ProptestConfig;
 
 use crate::{CheckResult, Subject, Suite, Verdict, judge};
 
@@ -37,6 +39,16 @@ pub(crate) fn session() -> SessionContext {
         .with_default_catalog_and_schema("lakegate", "default")
         .with_target_partitions(2);
     SessionContext::new_with_config(config)
+}
+
+/// A property over so many cases; `PROPTEST_CASES` asks for more, or fewer.
+pub(crate) fn cases_of(cases: u32) -> ProptestConfig {
+    let set = ProptestConfig::default();
+    let unset = ProptestConfig::with_cases(256).cases;
+    match set.cases == unset {
+        true => ProptestConfig { cases, ..set },
+        false => set,
+    }
 }
 
 /// A table of one query, in the schema `silver`.
@@ -82,10 +94,12 @@ pub(crate) fn subject(session: &SessionContext, candidate: Arc<dyn TableProvider
         session: session.clone(),
         table: "silver.orders".to_owned(),
         candidate,
+        parts: None,
         collected: None,
         added: None,
         previous: None,
         baseline: None,
+        baseline_parts: None,
         now: now(),
         sample_rows: 5,
     }

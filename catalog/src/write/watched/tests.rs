@@ -80,6 +80,7 @@ impl Judge for Onlooker {
         });
         Ok(Ruling {
             accept: true,
+            after_commit: None,
             summary: json!({}),
             message: String::new(),
             report: Value::Null,

@@ -281,12 +281,21 @@ async fn measure(suite: &crate::Suite, rows: Arc<dyn TableProvider>) -> Result<M
     let planner = planner.map_err(|trouble| trouble.message)?;
     let (filter, work) = crate::run::plan_check(&suite.checks[0], &planner).await;
     let mut scan = crate::scan::Scan::default();
-    scan.add_work(&work.map_err(|trouble| trouble.message)?, filter.as_ref());
+    let work = work.map_err(|trouble| trouble.message)?;
+    scan.add_work(&work, filter.as_ref(), false);
+    let rows = crate::scan::Rows {
+        table: &rows,
+        parts: None,
+    };
     let measured = scan
         .run(&session, rows, None)
         .await
         .map_err(|t| t.message)?;
-    let first = measured.into_iter().next().ok_or("nothing measured")?;
+    let first = measured
+        .measured
+        .into_iter()
+        .next()
+        .ok_or("nothing measured")?;
     first.map_err(|trouble| trouble.message)
 }
 

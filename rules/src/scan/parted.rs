@@ -1,0 +1,238 @@
+//! The pass over rows in parts: what is known or kept of a part is not read again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::JoinSet;
+use datafusion::prelude::SessionContext;
+use tracing::warn;
+
+use super::{Program, Scan, States, merge, panicked, run_partition, stopped};
+use crate::finding::Sources;
+use crate::kept::KeptStates;
+use crate::parts::{Parts, known_state};
+use crate::plan::Trouble;
+use crate::state::State;
+use crate::state::fingerprint::Fingerprint;
+
+/// The states of the pieces of a part that were read, and how many pieces these are.
+struct Reading {
+    states: Vec<Result<State, Trouble>>,
+    pieces: usize,
+}
+
+/// What is done for all parts.
+struct Parted<'a> {
+    scan: &'a Scan,
+    session: &'a SessionContext,
+    parts: &'a Arc<dyn Parts>,
+    schema: SchemaRef,
+    fingerprints: Vec<Option<Fingerprint>>,
+    kept: Option<Arc<KeptStates>>,
+    states: States,
+}
+
+impl Scan {
+    /// The states of the measures over rows in parts.
+    pub(super) async fn states_of_parts(
+        &self,
+        session: &SessionContext,
+        schema: SchemaRef,
+        parts: &Arc<dyn Parts>,
+    ) -> Result<States, Trouble> {
+        // Over all columns: it says of which types the measures are, and is not run.
+        let program = Program::new(session, self, &schema)?;
+        let mut parted = Parted {
+            scan: self,
+            session,
+            parts,
+            fingerprints: self.fingerprints(session, &schema),
+            schema,
+            kept: None,
+            states: States::empty(&program),
+        };
+        let lacking = parted.take_known(&program).await;
+        for (measures, of_parts) in &lacking {
+            parted.read(measures, of_parts).await?;
+        }
+        Ok(parted.states)
+    }
+
+    /// The fingerprints of the measures; none for those whose states may not be kept.
+    pub(super) fn fingerprints(
+        &self,
+        session: &SessionContext,
+        schema: &SchemaRef,
+    ) -> Vec<Option<Fingerprint>> {
+        let of = |((measure, filter), lasts): (&(_, Option<_>), &bool)| {
+            let filter = filter.as_ref();
+            let fingerprint = lasts.then(|| Fingerprint::of(measure, filter, schema, session));
+            fingerprint.flatten()
+        };
+        std::iter::zip(&self.measures, &self.lasting)
+            .map(of)
+            .collect()
+    }
+}
+
+impl Parted<'_> {
+    /// Merges what is known and kept. The parts that lack the same measures are left, by these measures.
+    async fn take_known(&mut self, program: &Program) -> BTreeMap<Vec<usize>, Vec<usize>> {
+        let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        let mut is_loaded = false;
+        for part in 0..self.parts.keys().len() {
+            let mut lacks = Vec::new();
+            for measure in 0..self.scan.measures.len() {
+                if self.states.merged[measure].is_err() {
+                    continue;
+                }
+                let (wanted, filter) = &self.scan.measures[measure];
+                let data_types = &program.steps[measure].data_types;
+                let parts = self.parts.as_ref();
+                let known = known_state(parts, part, wanted, filter.as_ref(), data_types);
+                if let Some(known) = known {
+                    self.states.merge(measure, Ok(known));
+                    self.states.sources[measure].log_statistics += 1;
+                    continue;
+                }
+                if !is_loaded {
+                    self.kept = self.parts.kept().await;
+                    is_loaded = true;
+                }
+                if let Some(kept) = self.kept_state(part, measure, program) {
+                    self.states.merge(measure, Ok(kept));
+                    self.states.sources[measure].stored_states += 1;
+                    continue;
+                }
+                lacks.push(measure);
+            }
+            if !lacks.is_empty() {
+                lacking.entry(lacks).or_default().push(part);
+            }
+        }
+        lacking
+    }
+
+    fn kept_state(&self, part: usize, measure: usize, program: &Program) -> Option<State> {
+        let fingerprint = self.fingerprints[measure]?;
+        let key = self.parts.keys()[part];
+        let bytes = self.kept.as_ref()?.get(key, fingerprint)?;
+        let (wanted, _) = &self.scan.measures[measure];
+        match State::read(&bytes, wanted, &program.steps[measure].data_types) {
+            Ok(state) => Some(state),
+            Err(error) => {
+                warn!(part = ?key, %error, "a stored state cannot be read, and is computed anew");
+                None
+            }
+        }
+    }
+
+    /// Reads some parts for some measures, and keeps what is found.
+    async fn read(&mut self, measures: &[usize], of_parts: &[usize]) -> Result<(), Trouble> {
+        let keys = self.parts.keys();
+        self.states
+            .read
+            .extend(of_parts.iter().map(|part| keys[*part]));
+        for measure in measures {
+            self.states.sources[*measure].scanned += of_parts.len() as u64;
+        }
+        let wanted = Scan {
+            measures: measures
+                .iter()
+                .map(|measure| self.scan.measures[*measure].clone())
+                .collect(),
+            lasting: vec![false; measures.len()],
+        };
+        let columns = wanted.needed_columns(&self.schema);
+        let scan = self.parts.scan(&self.session.state(), &columns, of_parts)?;
+        let program = Arc::new(Program::new(self.session, &wanted, &scan.plan.schema())?);
+        let mut pieces: HashMap<usize, usize> = HashMap::new();
+        for part in &scan.parts {
+            *pieces.entry(*part).or_default() += 1;
+        }
+        let mut reading: HashMap<usize, Reading> = HashMap::new();
+        let mut waiting = 0..scan.parts.len();
+        let mut tasks = JoinSet::new();
+        loop {
+            let free = self.at_once() - tasks.len();
+            for partition in waiting.by_ref().take(free) {
+                let stream = scan.plan.execute(partition, self.session.task_ctx())?;
+                let states = run_partition(Arc::clone(&program), stream);
+                tasks.spawn(async move { (partition, states.await) });
+            }
+            let (partition, states) = match tasks.join_next().await {
+                Some(Ok((partition, states))) => (partition, states?),
+                Some(Err(error)) if error.is_panic() => {
+                    return Err(panicked(error.into_panic().as_ref()));
+                }
+                Some(Err(error)) => return Err(stopped(&error)),
+                None => return Ok(()),
+            };
+            let part = scan.parts[partition];
+            let of_part = reading.entry(part).or_insert_with(|| Reading {
+                states: program.states(),
+                pieces: 0,
+            });
+            merge(&mut of_part.states, states);
+            of_part.pieces += 1;
+            if pieces.get(&part) == Some(&of_part.pieces)
+                && let Some(whole) = reading.remove(&part)
+            {
+                self.finish_part(part, measures, whole.states);
+            }
+        }
+    }
+
+    /// So many partitions are read at once.
+    fn at_once(&self) -> usize {
+        let state = self.session.state_ref();
+        let state = state.read();
+        state.config_options().execution.target_partitions.max(1)
+    }
+
+    fn finish_part(
+        &mut self,
+        part: usize,
+        measures: &[usize],
+        states: Vec<Result<State, Trouble>>,
+    ) {
+        for (measure, mut state) in std::iter::zip(measures, states) {
+            if let (Some(kept), Some(fingerprint), Ok(state)) =
+                (&self.kept, self.fingerprints[*measure], &mut state)
+            {
+                keep(kept, self.parts.keys()[part], fingerprint, state);
+            }
+            self.states.merge(*measure, state);
+        }
+    }
+}
+
+/// Keeps a state of a part.
+pub(super) fn keep(
+    kept: &KeptStates,
+    part: crate::PartKey,
+    fingerprint: Fingerprint,
+    state: &mut State,
+) {
+    if let Ok(Some(bytes)) = state.write() {
+        kept.put(part, fingerprint, &bytes);
+    }
+}
+
+impl States {
+    fn empty(program: &Program) -> Self {
+        let merged = program.states();
+        Self {
+            sources: vec![Sources::default(); merged.len()],
+            merged,
+            read: HashSet::new(),
+        }
+    }
+
+    fn merge(&mut self, measure: usize, state: Result<State, Trouble>) {
+        if let Some(into) = self.merged.get_mut(measure) {
+            merge(std::slice::from_mut(into), [state]);
+        }
+    }
+}
