@@ -127,7 +127,7 @@ impl Shelf {
 
     /// Stores the states that were computed of some files.
     pub(crate) async fn save(&self, files: &[PartKey]) {
-        let Some(loaded) = self.loaded.get().filter(|_| self.is_writable()) else {
+        let Some(loaded) = self.loaded.get() else {
             return;
         };
         let files: HashSet<PartKey> = files.iter().copied().collect();
@@ -143,7 +143,7 @@ impl Shelf {
     /// Stores the states that were computed of the files of a version, and clears away what it does not need when that
     /// is much.
     pub(crate) async fn save_and_tidy(&self, files: &[PartKey]) {
-        let Some(loaded) = self.loaded.get().filter(|_| self.is_writable()) else {
+        let Some(loaded) = self.loaded.get() else {
             return;
         };
         let live: HashSet<PartKey> = files.iter().copied().collect();
@@ -179,19 +179,13 @@ impl Shelf {
         }
     }
 
-    fn is_writable(&self) -> bool {
-        let unwritable = self.unwritable.lock();
-        let unwritable = unwritable.unwrap_or_else(PoisonError::into_inner);
-        !unwritable.contains(self.folder.table())
-    }
-
     fn cannot_write(&self, error: &CatalogError) {
         let table = self.folder.table();
         let unwritable = self.unwritable.lock();
         let mut unwritable = unwritable.unwrap_or_else(PoisonError::into_inner);
         if unwritable.insert(table.to_owned()) {
             let error = error as &dyn Error;
-            warn!(%table, error, "states are not stored; each check reads the files again");
+            warn!(%table, error, "states could not be stored; until they can, each check reads the files again");
         }
     }
 }

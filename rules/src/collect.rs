@@ -139,7 +139,7 @@ impl Collected {
             return None;
         }
         let place = collector.scan.place(measure)?;
-        let mut copy = collector.program.states().into_iter().nth(place)?.ok()?;
+        let mut copy = collector.program.state(place)?.ok()?;
         let mut measured = collector.measured();
         copy.merge(measured.get_mut(place)?.as_mut().ok()?).ok()?;
         Some(copy)

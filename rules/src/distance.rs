@@ -1,6 +1,6 @@
 //! How far two distributions are from each other.
 
-use statrs::function::gamma::gamma_ur;
+use statrs::function::gamma::checked_gamma_ur;
 
 /// A way to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,17 @@ pub(crate) enum Distance {
     ChiSquare,
     /// The greatest difference of a share.
     LInfinity,
+}
+
+/// What comes of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Compared {
+    /// The distance.
+    Distance(f64),
+    /// One side has no rows.
+    NoRows,
+    /// There are rows, and too few of them for the test.
+    TooFewRows,
 }
 
 /// The least share that counts in logarithms: a value that one side lacks would be infinitely far away.
@@ -28,12 +39,11 @@ const LEAST_EXPECTED_OF_TWO: f64 = 10.0;
 const MOST_SMALL: f64 = 0.2;
 
 impl Distance {
-    /// The distance between numbers of rows, category by category; none without rows or, for the test, without two
-    /// categories that are large enough.
-    pub(crate) fn between(self, observed: &[f64], baseline: &[f64]) -> Option<f64> {
+    /// The distance between numbers of rows, category by category.
+    pub(crate) fn between(self, observed: &[f64], baseline: &[f64]) -> Compared {
         let (rows, expected) = (observed.iter().sum::<f64>(), baseline.iter().sum::<f64>());
         if rows <= 0.0 || expected <= 0.0 {
-            return None;
+            return Compared::NoRows;
         }
         let shares = || {
             let pairs = observed.iter().zip(baseline);
@@ -41,9 +51,14 @@ impl Distance {
         };
         let floored = || shares().map(|(o, b)| (o.max(LEAST_SHARE), b.max(LEAST_SHARE)));
         match self {
-            Self::Psi => Some(floored().map(|(o, b)| (o - b) * (o / b).ln()).sum()),
-            Self::KullbackLeibler => Some(floored().map(|(o, b)| o * (o / b).ln()).sum()),
-            Self::LInfinity => Some(shares().map(|(o, b)| (o - b).abs()).fold(0.0, f64::max)),
+            Self::Psi => Compared::Distance(floored().map(|(o, b)| (o - b) * (o / b).ln()).sum()),
+            Self::KullbackLeibler => {
+                Compared::Distance(floored().map(|(o, b)| o * (o / b).ln()).sum())
+            }
+            Self::LInfinity => {
+                let differences = shares().map(|(o, b)| (o - b).abs());
+                Compared::Distance(differences.fold(0.0, f64::max))
+            }
             Self::ChiSquare => chi_square(observed, baseline),
         }
     }
@@ -53,22 +68,25 @@ impl Distance {
 ///
 /// Categories that expect too few rows for the test to hold are put together with the next smallest (Yates, Moore and
 /// McCabe 1999 for more than two categories, Cochran 1952 for two). A row of a category that the baseline lacks cannot
-/// have come from it: the p-value is 0.
-fn chi_square(observed: &[f64], baseline: &[f64]) -> Option<f64> {
+/// have come from it: the p-value is 0. Where there is one category only, all rows are as expected.
+fn chi_square(observed: &[f64], baseline: &[f64]) -> Compared {
     let rows: f64 = observed.iter().sum();
     let total: f64 = baseline.iter().sum();
     let mut cells = Vec::new();
     for (observed, baseline) in observed.iter().zip(baseline) {
         match (*observed, *baseline) {
-            (observed, 0.0) if observed > 0.0 => return Some(0.0),
+            (observed, 0.0) if observed > 0.0 => return Compared::Distance(0.0),
             (_, 0.0) => {}
             (observed, baseline) => cells.push((baseline / total * rows, observed)),
         }
     }
+    if cells.len() == 1 {
+        return Compared::Distance(1.0);
+    }
     cells.sort_by(|left, right| left.0.total_cmp(&right.0).reverse());
     loop {
         let (least, most) = match cells.len() {
-            0 | 1 => return None,
+            0 | 1 => return Compared::TooFewRows,
             2 => (LEAST_EXPECTED_OF_TWO, 0),
             n => (LEAST_EXPECTED, (MOST_SMALL * n as f64) as usize),
         };
@@ -85,18 +103,22 @@ fn chi_square(observed: &[f64], baseline: &[f64]) -> Option<f64> {
     let squares = cells.iter().map(|(e, o)| (o - e) * (o - e) / e);
     let statistic: f64 = squares.sum();
     let freedom = (cells.len() - 1) as f64;
-    Some(match statistic > 0.0 {
-        true => gamma_ur(freedom / 2.0, statistic / 2.0),
-        false => 1.0,
-    })
+    if statistic <= 0.0 {
+        return Compared::Distance(1.0);
+    }
+    // Only a statistic beyond the range of numbers has none: nothing is as unlikely.
+    let p_value = checked_gamma_ur(freedom / 2.0, statistic / 2.0);
+    Compared::Distance(p_value.unwrap_or(0.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn close(found: Option<f64>, wanted: f64) {
-        let found = found.unwrap();
+    fn close(found: Compared, wanted: f64) {
+        let Compared::Distance(found) = found else {
+            panic!("{found:?}");
+        };
         assert!((found - wanted).abs() < 1e-9, "{found} {wanted}");
     }
 
@@ -136,14 +158,31 @@ mod tests {
             Distance::KullbackLeibler,
             Distance::LInfinity,
         ] {
-            assert!(distance.between(&a, &b).unwrap().is_finite());
+            let found = distance.between(&a, &b);
+            assert!(
+                matches!(found, Compared::Distance(d) if d.is_finite()),
+                "{found:?}"
+            );
         }
         close(Distance::ChiSquare.between(&a, &b), 0.0);
     }
 
     #[test]
     fn without_rows_there_is_no_distance() {
-        assert_eq!(Distance::Psi.between(&[0.0], &[1.0]), None);
-        assert_eq!(Distance::ChiSquare.between(&[5.0], &[5.0]), None);
+        assert_eq!(Distance::Psi.between(&[0.0], &[1.0]), Compared::NoRows);
+        assert_eq!(
+            Distance::ChiSquare.between(&[1.0], &[0.0]),
+            Compared::NoRows
+        );
+    }
+
+    #[test]
+    fn a_test_that_cannot_be_made_is_not_passed() {
+        let all_rare = Distance::ChiSquare.between(&[0.0, 100.0], &[95.0, 5.0]);
+        assert_eq!(all_rare, Compared::TooFewRows);
+        close(Distance::ChiSquare.between(&[5.0], &[5.0]), 1.0);
+        let beyond = Distance::ChiSquare
+            .between(&[0.0, 0.0, 0.0, 0.0, 100.0], &[1.0, 1.0, 1.0, 1.0, 1e-308]);
+        close(beyond, 0.0);
     }
 }

@@ -290,7 +290,10 @@ pub(crate) fn assess_value(check: &Check, measured: &Measured) -> Result<Finding
     if value.is_nan() && *values > 0 {
         let cause = match check.kind {
             "min" | "max" => "there is NaN among the values",
-            "stddev" => "there is NaN or an infinity among the values",
+            "stddev" | "variance" => "there is NaN or an infinity among the values",
+            "skewness" | "kurtosis" => {
+                "there is NaN or an infinity among the values, or they deviate too far"
+            }
             _ => "there is NaN, or an infinity of either sign, among the values",
         };
         finding.message = Some(cause.to_owned());

@@ -215,13 +215,14 @@ pub(crate) fn aggregate(
     parameters: &Parameters,
 ) -> Result<Aggregate, Trouble> {
     let state = session.state();
+    let columns = DFSchema::try_from(Arc::clone(schema))?;
     let mut parsed = sql::parse_expression(tokens(sql)?)?;
     parameters.bind(&mut parsed)?;
+    name_columns(&mut parsed, &columns);
     let parsed = ast::ExprWithAlias {
         expr: parsed,
         alias: None,
     };
-    let columns = DFSchema::try_from(Arc::clone(schema))?;
     let expr = state.create_logical_expr_from_sql_expr(parsed, &columns)?;
     if has_subquery(&expr)? || expr.exists(|e| Ok(matches!(e, Expr::WindowFunction(_))))? {
         return Err(

@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::functions_aggregate::expr_fn::{count, sum};
-use datafusion::logical_expr::{Expr, cast, lit};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::{Expr, lit};
 use datafusion::prelude::DataFrame;
 use futures::StreamExt;
 
@@ -18,8 +18,6 @@ use crate::plan::{Trouble, column};
 pub(crate) struct FrequenciesOf {
     /// The column of the values.
     pub(crate) column: String,
-    /// A column of numbers whose sum stands in the place of the number of rows.
-    pub(crate) weight: Option<String>,
     /// How many values are kept, the most frequent first.
     pub(crate) most: usize,
 }
@@ -42,7 +40,7 @@ pub(crate) struct Frequencies {
 pub(crate) struct Frequency {
     /// As text; none for null.
     pub(crate) value: Option<String>,
-    /// The number of rows, or the sum of their weights.
+    /// The number of rows, or a share where a rule file gives it.
     pub(crate) amount: f64,
 }
 
@@ -72,12 +70,8 @@ pub(crate) async fn count_frequencies(
         Some(filter) => rows.filter(filter.clone())?,
         None => rows,
     };
-    let mut amounts = vec![count(lit(1)).alias("__lakegate_n")];
-    if let Some(weight) = &of.weight {
-        let weight = cast(column(weight), DataType::Float64);
-        amounts.push(sum(weight).alias("__lakegate_weight"));
-    }
-    let groups = rows.aggregate(vec![column(&of.column)], amounts)?;
+    let counts = vec![count(lit(1)).alias("__lakegate_n")];
+    let groups = rows.aggregate(vec![column(&of.column)], counts)?;
     let mut stream = groups.execute_stream().await?;
     let mut found = Frequencies {
         rows: 0,
@@ -105,8 +99,6 @@ impl Frequencies {
         let options = FormatOptions::default();
         let texts = ArrayFormatter::try_new(values.as_ref(), &options)?;
         let counts = batch.column(1).as_primitive::<Int64Type>();
-        let weights = of.weight.as_ref();
-        let weights = weights.map(|_| batch.column(2).as_primitive::<Float64Type>());
         for row in 0..batch.num_rows() {
             let count = counts.value(row).unsigned_abs();
             let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
@@ -115,12 +107,7 @@ impl Frequencies {
                 true => self.nulls += count,
                 false => self.distinct += 1,
             }
-            let amount = match &weights {
-                None => count as f64,
-                // The sum of nothing is nothing.
-                Some(weights) if weights.is_null(row) => 0.0,
-                Some(weights) => weights.value(row),
-            };
+            let amount = count as f64;
             let is_full = top.len() >= of.most;
             if is_full && top.last().is_none_or(|last| amount < last.amount) {
                 continue;

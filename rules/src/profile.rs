@@ -3,6 +3,8 @@
 //! A second pass is over those columns of text alone that hold nothing but numbers.
 
 mod html;
+mod options;
+mod report;
 mod text;
 
 use std::sync::Arc;
@@ -12,7 +14,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::functions::unicode::expr_fn::character_length;
 use datafusion::logical_expr::{Expr, lit, try_cast};
 use datafusion::prelude::SessionContext;
-use serde::Serialize;
 
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
@@ -24,201 +25,10 @@ use crate::scan::{Rows, Scan};
 use crate::state::{Edge, Frequent, Likeness, Quantiles, TypeCounts};
 use crate::{RulesError, sql_type};
 
-/// What a profile looks at.
-#[derive(Debug, Clone)]
-pub struct ProfileOptions {
-    columns: Option<Vec<String>>,
-    condition: Option<String>,
-    top: usize,
-    bins: usize,
-}
-
-impl Default for ProfileOptions {
-    /// All rows and columns, the ten most frequent values and twenty bins.
-    fn default() -> Self {
-        Self {
-            columns: None,
-            condition: None,
-            top: 10,
-            bins: 20,
-        }
-    }
-}
-
-/// Most frequent values and bins that a profile may have.
-const MOST: usize = 1000;
-
-impl ProfileOptions {
-    /// These columns only, in this order.
-    #[must_use]
-    pub fn with_columns(mut self, columns: Vec<String>) -> Self {
-        self.columns = Some(columns);
-        self
-    }
-
-    /// The rows for which a SQL condition is true only.
-    #[must_use]
-    pub fn with_condition(mut self, sql: String) -> Self {
-        self.condition = Some(sql);
-        self
-    }
-
-    /// So many of the most frequent values, from 1 to 1,000.
-    ///
-    /// # Errors
-    /// When there are more, or none.
-    pub fn with_top(mut self, top: usize) -> Result<Self, RulesError> {
-        self.top = in_range("the number of most frequent values", top)?;
-        Ok(self)
-    }
-
-    /// So many bins of equal width in the histograms of numbers, from 1 to 1,000.
-    ///
-    /// # Errors
-    /// When there are more, or none.
-    pub fn with_bins(mut self, bins: usize) -> Result<Self, RulesError> {
-        self.bins = in_range("the number of bins", bins)?;
-        Ok(self)
-    }
-}
-
-fn in_range(what: &str, count: usize) -> Result<usize, RulesError> {
-    if (1..=MOST).contains(&count) {
-        return Ok(count);
-    }
-    let message = format!("{what} must be from 1 to {MOST}, found {count}");
-    Err(RulesError::profile(Trouble::new(message)))
-}
-
-/// A profile of a table.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Profile {
-    /// The rows that were looked at.
-    pub rows: u64,
-    /// One for each column.
-    pub columns: Vec<ColumnProfile>,
-}
-
-/// What is in a column.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ColumnProfile {
-    /// The column.
-    pub name: String,
-    /// Its type, as in rule files.
-    pub data_type: String,
-    /// Rows without a value.
-    pub nulls: u64,
-    /// The share of the rows that have a value; none without rows.
-    pub completeness: Option<f64>,
-    /// Distinct values; none for nested types.
-    pub distinct: Option<u64>,
-    /// Whether `distinct` is exact; otherwise its relative standard error is 1.63%.
-    pub distinct_is_exact: bool,
-    /// What the values of text look like; none for other types.
-    pub looks_like: Option<LooksLike>,
-    /// The smallest value.
-    pub min: Option<String>,
-    /// The largest value.
-    pub max: Option<String>,
-    /// The most frequent values, most frequent first. Nulls are not among them.
-    pub top: Vec<TopValue>,
-    /// How many rows of a value of `top` may not have been counted; 0 when all values were.
-    pub top_error: u64,
-    /// The lengths of text, in characters.
-    pub lengths: Option<Lengths>,
-    /// Statistics of numbers, and of text that holds nothing but numbers.
-    pub numbers: Option<Numbers>,
-}
-
-/// What the values of text look like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LooksLike {
-    /// `integral`, `fractional`, `boolean` or `text`: what all values are; none without values.
-    pub inferred: Option<&'static str>,
-    /// Values that are whole numbers.
-    pub integral: u64,
-    /// Values that are numbers with a fraction or an exponent.
-    pub fractional: u64,
-    /// Values that are `true` or `false`.
-    pub boolean: u64,
-    /// Other values.
-    pub text: u64,
-}
-
-/// A frequent value.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct TopValue {
-    /// The value as text.
-    pub value: String,
-    /// Its rows.
-    pub rows: u64,
-    /// The share of all rows.
-    pub share: f64,
-}
-
-/// Lengths of text, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Lengths {
-    /// The shortest.
-    pub min: u64,
-    /// The mean.
-    pub mean: f64,
-    /// The longest.
-    pub max: u64,
-}
-
-/// Statistics of numbers. What cannot be computed is none: of infinities and NaN there are no moments.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Numbers {
-    /// The smallest.
-    pub min: Option<f64>,
-    /// The largest.
-    pub max: Option<f64>,
-    /// The largest less the smallest.
-    pub range: Option<f64>,
-    /// The sum.
-    pub sum: Option<f64>,
-    /// The mean.
-    pub mean: Option<f64>,
-    /// The standard deviation of the population.
-    pub stddev: Option<f64>,
-    /// The variance of the population.
-    pub variance: Option<f64>,
-    /// The skewness of the population.
-    pub skewness: Option<f64>,
-    /// The excess kurtosis of the population.
-    pub kurtosis: Option<f64>,
-    /// How many are zero.
-    pub zeros: u64,
-    /// Quantiles, from a sketch.
-    pub quantiles: Vec<QuantileValue>,
-    /// The quantile at 0.75 less the one at 0.25.
-    pub interquartile_range: Option<f64>,
-    /// How far the rank of a quantile may be off, as a share of the values, 99 times in 100; 0 when they are exact.
-    pub rank_error: f64,
-    /// Bins of equal width from the smallest to the largest number, from the same sketch.
-    pub histogram: Vec<HistogramBin>,
-}
-
-/// A quantile.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct QuantileValue {
-    /// The share of the values that are not greater.
-    pub rank: f64,
-    /// The value.
-    pub value: f64,
-}
-
-/// A bin of a histogram: it holds `from`, and `to` only when it is the last.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct HistogramBin {
-    /// The lower edge.
-    pub from: f64,
-    /// The upper edge.
-    pub to: f64,
-    /// How many numbers lie in it.
-    pub rows: u64,
-}
+pub use options::ProfileOptions;
+pub use report::{
+    ColumnProfile, HistogramBin, Lengths, LooksLike, Numbers, Profile, QuantileValue, TopValue,
+};
 
 /// The ranks of the quantiles of a profile.
 const RANKS: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
@@ -273,18 +83,18 @@ async fn run(
     }
     let parsed = second.run(session, &rows).await?;
 
-    let total = measured.rows(total);
+    let (total, _) = measured.counted(total)?;
     let columns = plans.iter().zip(numeric_text).map(|(plan, text)| {
         let numbers = match (&plan.numbers, &text) {
-            (Some(numbers), _) => Some(measured.numbers(numbers, options)),
-            (None, Some(numbers)) => Some(parsed.numbers(numbers, options)),
+            (Some(numbers), _) => Some(measured.numbers(numbers, options)?),
+            (None, Some(numbers)) => Some(parsed.numbers(numbers, options)?),
             (None, None) => None,
         };
         measured.column(plan, total, numbers, options)
     });
     Ok(Profile {
         rows: total,
-        columns: columns.collect(),
+        columns: columns.collect::<Result<_, _>>()?,
     })
 }
 
@@ -414,17 +224,12 @@ impl Results {
         self.0.get(place)?.as_ref().ok()
     }
 
-    fn rows(&self, place: usize) -> u64 {
-        match self.get(place) {
-            Some(Measured::Rows { rows, .. }) => *rows,
-            _ => 0,
-        }
-    }
-
-    fn bad(&self, place: usize) -> u64 {
-        match self.get(place) {
-            Some(Measured::Rows { bad, .. }) => *bad,
-            _ => 0,
+    /// All rows, and the bad ones.
+    fn counted(&self, place: usize) -> Result<(u64, u64), Trouble> {
+        match self.0.get(place) {
+            Some(Ok(Measured::Rows { rows, bad })) => Ok((*rows, *bad)),
+            Some(Err(trouble)) => Err(trouble.clone()),
+            _ => Err(Trouble::new("bug: the rows of a profile were not counted")),
         }
     }
 
@@ -467,8 +272,8 @@ impl Results {
         total: u64,
         numbers: Option<Numbers>,
         options: &ProfileOptions,
-    ) -> ColumnProfile {
-        let nulls = self.bad(plan.nulls);
+    ) -> Result<ColumnProfile, Trouble> {
+        let (_, nulls) = self.counted(plan.nulls)?;
         let share = |rows: u64| rows as f64 / total as f64;
         let frequent = plan.frequent.and_then(|place| self.frequent(place));
         let counted = frequent.and_then(Frequent::distinct);
@@ -476,7 +281,7 @@ impl Results {
         let top = frequent.map_or_else(Vec::new, |frequent| frequent.top(options.top));
         let text = |place: usize| self.value(place).map(|(value, _)| value.to_string());
         let [min, max] = plan.ends.map_or([None, None], |ends| ends.map(text));
-        ColumnProfile {
+        Ok(ColumnProfile {
             name: plan.name.clone(),
             data_type: sql_type(&plan.data_type),
             nulls,
@@ -500,7 +305,7 @@ impl Results {
             top_error: frequent.map_or(0, Frequent::error),
             lengths: plan.lengths.and_then(|places| self.lengths(places)),
             numbers,
-        }
+        })
     }
 
     fn lengths(&self, [min, max, sum]: [usize; 3]) -> Option<Lengths> {
@@ -514,7 +319,8 @@ impl Results {
         })
     }
 
-    fn numbers(&self, plan: &NumberPlan, options: &ProfileOptions) -> Numbers {
+    fn numbers(&self, plan: &NumberPlan, options: &ProfileOptions) -> Result<Numbers, Trouble> {
+        let (_, zeros) = self.counted(plan.zeros)?;
         let sum = match self.value(plan.sum) {
             Some((Quantity::Number(sum), values)) if values > 0 => {
                 finite(sum.to_f64()).map(|sum| (sum, values))
@@ -549,7 +355,7 @@ impl Results {
             Some(QuantileValue { rank: *rank, value })
         });
         let float = |number: Option<Number>| number.and_then(|number| finite(number.to_f64()));
-        Numbers {
+        Ok(Numbers {
             min: float(min),
             max: float(max),
             range: float(min.zip(max).map(|(min, max)| max.minus(min))),
@@ -559,14 +365,14 @@ impl Results {
             variance: finite(second / count),
             skewness: shaped(count.sqrt() * third / second.powf(1.5)),
             kurtosis: shaped(count * fourth / (second * second) - 3.0),
-            zeros: self.bad(plan.zeros),
+            zeros,
             quantiles: found.collect(),
             interquartile_range: at(0.75)
                 .zip(at(0.25))
                 .and_then(|(high, low)| finite(high - low)),
             rank_error: quantiles.map_or(0.0, Quantiles::rank_error),
             histogram: quantiles.map_or_else(Vec::new, |found| histogram(found, options.bins)),
-        }
+        })
     }
 }
 

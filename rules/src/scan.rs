@@ -8,7 +8,7 @@
 
 mod parted;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -37,6 +37,7 @@ use parted::keep;
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     measures: Vec<(Measure, Option<Expr>)>,
+    places: HashMap<(Measure, Option<Expr>), usize>,
     /// For each measure, whether it means the same at every time, so that its states may be kept.
     lasting: Vec<bool>,
 }
@@ -78,9 +79,11 @@ impl Scan {
             self.lasting[place] |= lasts;
             return place;
         }
+        let place = self.measures.len();
+        self.places.insert(wanted.clone(), place);
         self.measures.push(wanted);
         self.lasting.push(lasts);
-        self.measures.len() - 1
+        place
     }
 
     /// Adds what a check's work needs of the scan.
@@ -144,7 +147,7 @@ impl Scan {
 
     /// The place of a measure.
     pub(crate) fn place(&self, wanted: &(Measure, Option<Expr>)) -> Option<usize> {
-        self.measures.iter().position(|known| known == wanted)
+        self.places.get(wanted).copied()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -357,6 +360,22 @@ pub(crate) struct Program {
     steps: Vec<Step>,
 }
 
+/// Expressions, each once.
+#[derive(Default)]
+struct Distinct<'e> {
+    exprs: Vec<&'e Expr>,
+    places: HashMap<&'e Expr, usize>,
+}
+
+impl<'e> Distinct<'e> {
+    fn place(&mut self, expr: &'e Expr) -> usize {
+        *self.places.entry(expr).or_insert_with(|| {
+            self.exprs.push(expr);
+            self.exprs.len() - 1
+        })
+    }
+}
+
 /// An expression over the scan's batches, or why it does not fit them.
 type Prepared = Result<Arc<dyn PhysicalExpr>, Trouble>;
 
@@ -376,23 +395,16 @@ impl Program {
         arrow_schema: &SchemaRef,
     ) -> Result<Self, Trouble> {
         let schema = DFSchema::try_from(Arc::clone(arrow_schema))?;
-        let mut input_exprs: Vec<&Expr> = Vec::new();
-        let mut filter_exprs: Vec<&Expr> = Vec::new();
-        let place = |expr, known: &mut Vec<_>| match known.iter().position(|k| *k == expr) {
-            Some(place) => place,
-            None => {
-                known.push(expr);
-                known.len() - 1
-            }
-        };
+        let mut input_exprs = Distinct::default();
+        let mut filter_exprs = Distinct::default();
         let mut places = Vec::new();
         for (measure, filter) in &scan.measures {
             let inputs: Vec<usize> = measure
                 .inputs()
                 .into_iter()
-                .map(|e| place(e, &mut input_exprs))
+                .map(|e| input_exprs.place(e))
                 .collect();
-            let filter = filter.as_ref().map(|e| place(e, &mut filter_exprs));
+            let filter = filter.as_ref().map(|e| filter_exprs.place(e));
             places.push((measure, inputs, filter));
         }
         let state = session.state();
@@ -402,8 +414,8 @@ impl Program {
                 .map(|expr| state.create_physical_expr(expr.clone(), &schema));
             prepared.map(|expr| Ok(expr?)).collect()
         };
-        let inputs = prepare(input_exprs);
-        let filters = prepare(filter_exprs);
+        let inputs = prepare(input_exprs.exprs);
+        let filters = prepare(filter_exprs.exprs);
         let mut steps = Vec::new();
         for (measure, places, filter) in places {
             let prepared = places
@@ -426,15 +438,21 @@ impl Program {
 
     /// Empty states.
     pub(crate) fn states(&self) -> Vec<Result<State, Trouble>> {
-        let state = |step: &Step| {
-            let inputs = step.inputs.iter().map(|input| &self.inputs[*input]);
-            let filter = step.filter.map(|filter| &self.filters[filter]);
-            for prepared in inputs.chain(filter) {
-                prepared.as_ref().map_err(Clone::clone)?;
-            }
-            State::new(&step.measure, &step.data_types)
-        };
-        self.steps.iter().map(state).collect()
+        self.steps.iter().map(|step| self.state_of(step)).collect()
+    }
+
+    /// The empty state of the measure at a place.
+    pub(crate) fn state(&self, place: usize) -> Option<Result<State, Trouble>> {
+        self.steps.get(place).map(|step| self.state_of(step))
+    }
+
+    fn state_of(&self, step: &Step) -> Result<State, Trouble> {
+        let inputs = step.inputs.iter().map(|input| &self.inputs[*input]);
+        let filter = step.filter.map(|filter| &self.filters[filter]);
+        for prepared in inputs.chain(filter) {
+            prepared.as_ref().map_err(Clone::clone)?;
+        }
+        State::new(&step.measure, &step.data_types)
     }
 
     /// Takes in the rows of one batch.
@@ -491,7 +509,7 @@ fn passing(expr: &Prepared, batch: &RecordBatch) -> Result<BooleanBuffer, Troubl
 }
 
 /// Runs code that must not take the process down: a panic becomes trouble.
-fn guarded<T>(run: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result,
         Err(cause) => Err(panicked(cause.as_ref())),

@@ -147,20 +147,23 @@ impl State {
                     }
                 }
             }
-            Kind::Extreme(extreme) => extreme.update(&selected(input, filter)?)?,
-            Kind::Sum(sum) => sum.update(&selected(input, filter)?)?,
-            Kind::Moments(moments) => moments.update(&selected(input, filter)?)?,
-            Kind::Shape(shape) => shape.update(&selected(input, filter)?)?,
-            Kind::Quantiles(quantiles) => quantiles.update(&selected(input, filter)?)?,
-            Kind::Distinct(distinct) => distinct.update(&selected(input, filter)?)?,
-            Kind::Frequent(frequent) => frequent.update(&selected(input, filter)?)?,
-            Kind::Types(types) => types.update(&chosen(input, filter)?)?,
-            Kind::Bins(bins) => bins.update(&chosen(input, filter)?)?,
+            Kind::Extreme(extreme) => extreme.update(&others_as_null(input, filter)?)?,
+            Kind::Sum(sum) => sum.update(&others_as_null(input, filter)?)?,
+            Kind::Moments(moments) => moments.update(&others_as_null(input, filter)?)?,
+            Kind::Shape(shape) => shape.update(&others_as_null(input, filter)?)?,
+            Kind::Quantiles(quantiles) => quantiles.update(&others_as_null(input, filter)?)?,
+            Kind::Distinct(distinct) => distinct.update(&others_as_null(input, filter)?)?,
+            Kind::Frequent(frequent) => frequent.update(&others_as_null(input, filter)?)?,
+            Kind::Types(types) => types.update(&only_passing(input, filter)?)?,
+            Kind::Bins(bins) => bins.update(&only_passing(input, filter)?)?,
             Kind::Comoments(comoments) => {
                 let [left, right] = inputs else {
                     return Err(Trouble::new("bug: two columns were to be measured"));
                 };
-                comoments.update(&selected(left, filter)?, &selected(right, filter)?)?;
+                comoments.update(
+                    &others_as_null(left, filter)?,
+                    &others_as_null(right, filter)?,
+                )?;
             }
         }
         Ok(())
@@ -341,16 +344,16 @@ fn count_false(good: &BooleanArray, filter: Option<&BooleanBuffer>) -> u64 {
     bad as u64
 }
 
-/// The input without dictionary, with the rows that do not count as nulls.
 /// The rows that pass the filter, nulls among them.
-fn chosen(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
+fn only_passing(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
     match filter {
         None => Ok(std::sync::Arc::clone(input)),
         Some(filter) => Ok(keep(input, &BooleanArray::new(filter.clone(), None))?),
     }
 }
 
-fn selected(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
+/// The input without dictionary, with the rows that do not count as nulls.
+fn others_as_null(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
     let plain = match input.data_type() {
         DataType::Dictionary(_, value) => cast(input, value)?,
         _ => std::sync::Arc::clone(input),

@@ -7,7 +7,9 @@
 //! `kl`, the Kullback-Leibler divergence from the baseline, with the natural logarithm;
 //! `l_infinity`, the greatest difference of a share;
 //! `chi_square`, the p-value of the test that the rows are drawn from the baseline, which wants `at_least`.
-//! In the first two a share counts as 0.01% at least. For the test, categories with few expected rows are put together.
+//! In the first two a share counts as 0.01% at least. For the test, categories with few expected rows are put together;
+//! when only one is left, the verdict is `error`. In `shares` a value is written as `lakegate query` prints it: `1.0` for
+//! a one in a column of type double.
 //! Without a published version, or when either side has no rows, the check passes with a note.
 //!
 //! ```yaml
@@ -27,8 +29,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{CheckKind, Place, Rule};
-use crate::assertion::{Number, Quantity, Unit};
-use crate::distance::Distance;
+use crate::assertion::{Bound, Number, Quantity, Unit};
+use crate::distance::{Compared, Distance};
 use crate::finding::{Facts, Finding, Measured, mismatch};
 use crate::frequencies::FrequenciesOf;
 use crate::metric::number_column;
@@ -188,6 +190,13 @@ struct Drift {
 impl Rule for Drift {
     async fn plan(&self, check: &Check, planner: &Planner) -> Result<Work, Trouble> {
         planner.field(&self.column)?;
+        let mut bounds = check.thresholds.bounds();
+        if self.distance == Distance::ChiSquare && bounds.any(|b| matches!(b, Bound::AtMost(_))) {
+            return Err(Trouble::new(
+                "`distance: chi_square` is the likelihood that nothing changed, which `at_most` wants to be small",
+            )
+            .with_hint("write `at_least`, for example `at_least: 0.01`".to_owned()));
+        }
         let ours = match &self.edges {
             Some(edges) => {
                 let column = number_column(check, planner, &self.column)?;
@@ -195,7 +204,6 @@ impl Rule for Drift {
             }
             None => Work::Frequencies(FrequenciesOf {
                 column: self.column.clone(),
-                weight: None,
                 // One more tells that there are too many, and another one may be the nulls.
                 most: MOST_CATEGORIES + 2,
             }),
@@ -223,9 +231,18 @@ impl Rule for Drift {
         };
         let rows = ours.rows();
         let (observed, expected) = aligned(check, &ours, &theirs)?;
-        let Some(distance) = self.distance.between(&observed, &expected) else {
-            let note = "too few values to compare";
-            return Ok(Finding::nothing_to_judge(check, rows, note));
+        let distance = match self.distance.between(&observed, &expected) {
+            Compared::Distance(distance) => distance,
+            Compared::NoRows => {
+                let note = "no values to compare";
+                return Ok(Finding::nothing_to_judge(check, rows, note));
+            }
+            Compared::TooFewRows => {
+                return Err(
+                    Trouble::new("there are too few rows for the chi-square test")
+                        .with_hint("use another `distance`, or fewer categories".to_owned()),
+                );
+            }
         };
         let metric = Quantity::Number(Number::Float(distance));
         let mut finding = Finding::of(check, &metric, rows);

@@ -87,8 +87,11 @@ impl Rule for Implication {
         let condition = condition.map_err(|trouble| trouble.at(when_span))?;
         let consequence = planner.condition(&self.then);
         let consequence = consequence.map_err(|trouble| trouble.at(then_span))?;
-        let is_good = when(condition.is_true(), consequence.is_true()).otherwise(lit(true))?;
-        Ok(Work::Scan(Measure::False(is_good)))
+        // Numbers, because the optimizer turns a CASE over truth values into AND and OR, which compute `then` for rows
+        // that `when` leaves out.
+        let holds = when(consequence.is_true(), lit(1)).otherwise(lit(0))?;
+        let is_good = when(condition.is_true(), holds).otherwise(lit(1))?;
+        Ok(Work::Scan(Measure::False(is_good.eq(lit(1)))))
     }
 
     fn assess(&self, check: &Check, measured: Measured, _: &Facts) -> Result<Finding, Trouble> {

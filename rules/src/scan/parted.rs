@@ -137,13 +137,11 @@ impl Parted<'_> {
         for measure in measures {
             self.states.sources[*measure].scanned += of_parts.len() as u64;
         }
-        let wanted = Scan {
-            measures: measures
-                .iter()
-                .map(|measure| self.scan.measures[*measure].clone())
-                .collect(),
-            lasting: vec![false; measures.len()],
-        };
+        let mut wanted = Scan::default();
+        for measure in measures {
+            let (measure, filter) = self.scan.measures[*measure].clone();
+            wanted.add(measure, filter, false);
+        }
         let columns = wanted.needed_columns(&self.schema);
         let scan = self.parts.scan(&self.session.state(), &columns, of_parts)?;
         let program = Arc::new(Program::new(self.session, &wanted, &scan.plan.schema())?);

@@ -5,7 +5,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
 use super::codec::{DecodeError, Reader, Writer};
-use super::moments::lanes;
+use super::moments::{lanes, mean_of};
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
@@ -41,8 +41,7 @@ impl Comoments {
         if xs.is_empty() {
             return Ok(());
         }
-        let count = xs.len() as f64;
-        let means = [&xs, &ys].map(|values| lanes(values, |v| v) / count);
+        let means = [mean_of(&xs), mean_of(&ys)];
         let deviations = |values: &[f64], mean: f64| lanes(values, |v| (v - mean) * (v - mean));
         self.merge(&Self {
             values: xs.len() as u64,

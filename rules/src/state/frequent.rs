@@ -12,10 +12,15 @@ use crate::plan::Trouble;
 /// Three quarters of so many distinct values are counted exactly; with more, the rare ones are forgotten.
 const MAP_SIZE: usize = 4096;
 
+/// Bytes of a value that are kept: longer ones count by their beginning.
+const MOST_BYTES: usize = 256;
+
 /// The counts of frequent values, as text.
 #[derive(Clone)]
 pub(crate) struct Frequent {
     sketch: FrequentItemsSketch<String>,
+    /// Whether a value was cut, so that values which are not equal may count as one.
+    is_cut: bool,
 }
 
 impl fmt::Debug for Frequent {
@@ -30,24 +35,30 @@ impl Frequent {
     pub(super) fn new() -> Result<Self, Trouble> {
         let sketch = FrequentItemsSketch::new(MAP_SIZE);
         let sketch = sketch.map_err(|error| Trouble::new(error.to_string()))?;
-        Ok(Self { sketch })
+        Ok(Self {
+            sketch,
+            is_cut: false,
+        })
     }
 
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
         let text = cast(input, &DataType::Utf8View)?;
         for value in text.as_string_view().iter().flatten() {
-            self.sketch.update_ref(value);
+            let kept = &value[..value.floor_char_boundary(MOST_BYTES)];
+            self.is_cut |= kept.len() < value.len();
+            self.sketch.update_ref(kept);
         }
         Ok(())
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
+        self.is_cut |= other.is_cut;
         self.sketch.merge(&other.sketch);
     }
 
     /// How many distinct values there are, when all of them were counted.
     pub(crate) fn distinct(&self) -> Option<u64> {
-        let is_exact = self.sketch.maximum_error() == 0;
+        let is_exact = self.sketch.maximum_error() == 0 && !self.is_cut;
         is_exact.then(|| self.sketch.num_active_items() as u64)
     }
 

@@ -27,7 +27,7 @@ impl Moments {
         }
         let mut batch = if array.null_count() == 0 {
             let slice = array.values();
-            let mean = lanes(slice, |v| v) / values as f64;
+            let mean = mean_of(slice);
             Self {
                 values,
                 mean,
@@ -35,12 +35,12 @@ impl Moments {
                 has_infinite: false,
             }
         } else {
-            let mean = array.iter().flatten().sum::<f64>() / values as f64;
-            let square = |v: f64| (v - mean) * (v - mean);
+            let present: Vec<f64> = array.iter().flatten().collect();
+            let mean = mean_of(&present);
             Self {
                 values,
                 mean,
-                squares: array.iter().flatten().map(square).sum(),
+                squares: lanes(&present, |v| (v - mean) * (v - mean)),
                 has_infinite: false,
             }
         };
@@ -83,6 +83,17 @@ impl Moments {
             has_infinite: from.bool()?,
         })
     }
+}
+
+/// The mean of some values, at least one. That of equal values is their value, so that they do not deviate.
+pub(super) fn mean_of(values: &[f64]) -> f64 {
+    let first = values.first().copied().unwrap_or(0.0);
+    let mean = first + lanes(values, |v| v - first) / values.len() as f64;
+    if mean.is_finite() {
+        return mean;
+    }
+    // The differences may be beyond the range of numbers where the values are not.
+    lanes(values, |v| v / values.len() as f64)
 }
 
 /// Adds up in eight lanes: the compiler may use wide registers, and rounding stays smaller.

@@ -7,7 +7,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 
 use super::codec::{DecodeError, Reader, Writer};
-use super::moments::lanes;
+use super::moments::{lanes, mean_of};
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
@@ -34,7 +34,7 @@ impl Shape {
         if values.is_empty() {
             return Ok(());
         }
-        let mean = lanes(values, |v| v) / values.len() as f64;
+        let mean = mean_of(values);
         let power = |exponent: i32| lanes(values, |v| (v - mean).powi(exponent));
         self.merge(&Self {
             values: values.len() as u64,

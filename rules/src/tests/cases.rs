@@ -931,7 +931,7 @@ async fn a_distribution_is_compared_with_given_shares() {
         "(NULL::int)",
         &binned("[0, 5]", "[1]"),
         Pass,
-        "too few values to compare",
+        "no values to compare",
     )
     .await;
     check("('a')", &binned("[0, 5]", "[1]"), Error, "not evaluated").await;
@@ -1028,4 +1028,62 @@ async fn a_name_in_a_condition_means_the_column_that_is_spelt_like_it() {
     let two = "SELECT 1 AS \"a\", 2 AS \"A\"";
     assert_eq!(filtered("A = 1", two).await.observed, "1");
     assert_eq!(filtered("\"A\" = 2", two).await.observed, "1");
+}
+
+#[tokio::test]
+async fn equal_values_do_not_deviate() {
+    // 0.1 and 19.99 have no exact mean when they are added up.
+    for (value, rows) in [("0.1", 3), ("19.99", 20_000)] {
+        let sql = format!(
+            "SELECT CAST({value} AS DOUBLE) AS x, CAST(value AS DOUBLE) AS y, CAST({value} AS DOUBLE) AS z FROM generate_series(1, {rows})"
+        );
+        let yaml = "columns:
+  x:
+    - variance: {equals: 0}
+    - stddev: {equals: 0}
+    - skewness: {equals: 0}
+    - kurtosis: {equals: 0}
+    - correlation: {name: constant, with: z, between: [-1, 1]}
+    - correlation: {name: varying, with: y, between: [-1, 1]}
+";
+        let found = super::judge_sql(&sql, yaml).await;
+        for check in &found[..4] {
+            assert_eq!(check.verdict, Pass, "{check:?}");
+        }
+        for check in &found[4..] {
+            assert_eq!(
+                (check.verdict, check.observed.as_str()),
+                (Fail, "NaN"),
+                "{check:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_test_of_likelihood_wants_to_be_likely() {
+    let of = |threshold: &str, shares: &str| {
+        format!("distribution: {{shares: {shares}, distance: chi_square, {threshold}}}")
+    };
+    let values = vec!["('b')"; 100].join(", ");
+    let rare = "{a: 95%, b: 5%}";
+    check(&values, &of("at_least: 0.01", rare), Error, "not evaluated").await;
+    check(&values, &of("at_least: 0.01", "{b: 1}"), Pass, "1").await;
+    check(&values, &of("at_least: 0.01", "{a: 1}"), Fail, "0").await;
+    check(
+        &values,
+        &of("at_most: 0.01", "{b: 1}"),
+        Error,
+        "not evaluated",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_aggregate_finds_columns_in_any_case() {
+    let yaml = "table_checks:
+  - aggregate_match: {expression: sum(orderId), table: silver.orders, table_expression: sum(ORDERID)}
+";
+    let found = super::judge_sql("SELECT 1 AS \"orderId\"", yaml).await;
+    assert_eq!(found[0].verdict, Pass, "{found:?}");
 }

@@ -100,3 +100,28 @@ async fn a_page_shows_values_as_text() {
     let text = profile.to_text("t");
     assert!(text.contains("top        <b>"), "{text}");
 }
+
+#[tokio::test]
+async fn a_condition_that_fails_is_an_error() {
+    let session = session();
+    let rows = table(
+        &session,
+        "orders",
+        "SELECT column1 AS x FROM (VALUES (0), (1))",
+    )
+    .await;
+    let options = ProfileOptions::default().with_condition("10 / x > 1".to_owned());
+    let error = profile(&session, rows, &options).await.unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("zero"), "{error}");
+}
+
+#[tokio::test]
+async fn long_values_count_by_their_beginning() {
+    let profile = column("(repeat('a', 300)), (repeat('a', 299)), ('b')").await;
+    assert_eq!(profile.top[0].rows, 2);
+    assert_eq!(profile.top[0].value.len(), 256);
+    assert_eq!(
+        (profile.distinct, profile.distinct_is_exact),
+        (Some(3), false)
+    );
+}

@@ -60,8 +60,11 @@ pub(super) fn has_url(text: &str) -> bool {
         let run = &before[before.len() - ending(before, is_of_scheme)..];
         let scheme = run.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
         let ahead = &before[..before.len() - scheme.len()];
-        let rest = &after[..after.find(ends_url).unwrap_or(after.len())];
-        !ahead.ends_with(is_of_word) && is_url(&format!("{scheme}{rest}"))
+        // The path goes on with the text; what has to be right comes before it.
+        let behind = &after["://".len()..];
+        let ends = |c: char| ends_url(c) || matches!(c, '/' | '?' | '#');
+        let authority = &behind[..behind.find(ends).unwrap_or(behind.len())];
+        !ahead.ends_with(is_of_word) && is_url(&format!("{scheme}://{authority}"))
     })
 }
 
@@ -265,5 +268,12 @@ mod tests {
                 assert!(!format.is_found(text), "{format:?} {text:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_long_text_of_schemes_is_read_in_time() {
+        // In a time that grows with the square of the length this would take hours.
+        let text = "aa://.".repeat(1 << 20);
+        assert!(!Format::Url.is_found(&text));
     }
 }

@@ -186,24 +186,21 @@ fn what_may_have_another_answer_next_time_has_no_fingerprint() {
     }
 }
 
-/// The same in every process: states that are stored are found again.
+/// The same in every process: states that are stored are found again. Those of more than columns change with the
+/// versions of DataFusion and Lakegate.
 #[test]
-fn fingerprints_stay() {
-    let length = call(TextLength { least: 1, most: 9 }, column("t"));
-    let found = [
-        (Measure::Rows, None),
-        (Measure::Nulls(column("a")), None),
-        (Measure::Sum(column("f")), Some(sql("a > 1 AND t = 'x'"))),
-        (Measure::False(texts(&["b", "a"])), None),
-        (Measure::False(length), None),
-    ]
-    .map(|(measure, filter)| of(&measure, filter.as_ref()).unwrap());
+fn fingerprints_of_columns_stay() {
+    let found = [Measure::Rows, Measure::Nulls(column("a"))];
+    let found = found.map(|measure| of(&measure, None).unwrap());
     let expected = [
         "ff3e84294d5892908e7961b25cb44b91",
         "b61249d411e31a5855395bfc313748cf",
-        "6f224ba155f2387ffbc7c948b82a861c",
-        "25f947c62dba42f5221028332046b4ac",
-        "dfa8836073eac4cbb6e0cc3f1f962dfa",
     ];
     assert_eq!(found, expected.map(str::to_owned));
+}
+
+#[test]
+fn a_set_has_the_same_fingerprint_whatever_its_order() {
+    let of = |set: &[&str]| of(&Measure::False(texts(set)), None).unwrap();
+    assert_eq!(of(&["b", "a", "c"]), of(&["c", "b", "a"]));
 }

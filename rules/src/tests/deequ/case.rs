@@ -91,10 +91,15 @@ impl Case {
         self.table["types"][place].as_str()
     }
 
-    /// Whether there are so many rows that a sketch approximates.
-    pub(super) fn has_many_rows(&self) -> bool {
-        let rows = self.table["rows"].as_array().map(Vec::len);
-        self.table["generator"].is_string() || rows.is_some_and(|rows| rows > 100)
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> u64 {
+        let number = |key: &str| self.table[key].as_i64();
+        match (number("from"), number("to_exclusive")) {
+            (Some(from), Some(to)) => to.abs_diff(from),
+            _ => self.table["rows"]
+                .as_array()
+                .map_or(0, |rows| rows.len() as u64),
+        }
     }
 
     pub(super) fn expected_has_null(&self) -> bool {

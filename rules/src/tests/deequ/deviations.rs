@@ -12,10 +12,14 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         is_any(case, &["PatternMatch"]) && case.has_null_in(case.text("column"))
     }),
     ("A named format is what its standard says", |case| {
-        let named = ["containsEmail", "containsURL", "containsCreditCardNumber"];
-        is_any(case, &named)
-            || is_any(case, &["containsSocialSecurityNumber"])
-            || is_any(case, &["PatternMatch"]) && case.text("pattern").starts_with('@')
+        let is_of = |format: &str, check: &str| {
+            is_any(case, &[check])
+                || is_any(case, &["PatternMatch"]) && case.text("pattern") == format
+        };
+        let any = |test: fn(&str) -> bool| texts_of(case).any(test);
+        is_of("@EMAIL", "containsEmail") && any(|text| text.chars().any(char::is_uppercase))
+            || is_of("@URL", "containsURL") && any(is_no_url)
+            || is_of("@CREDITCARD", "containsCreditCardNumber") && any(has_wrong_check_digit)
     }),
     ("A null looks like nothing", |case| {
         is_any(case, &["hasDataType"]) && case.has_null_in(case.text("column"))
@@ -52,12 +56,13 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
             && case.type_of(case.text("column")) == Some("string")
     }),
     ("Another sketch", |case| {
-        case.kind == "kll"
-            || is_any(case, &["KLLSketch"])
+        let size = case.args["sketchSize"].as_u64().unwrap_or(2048);
+        let is_sketch = case.kind == "kll" || is_any(case, &["KLLSketch"]);
+        is_sketch && case.rows() > size
             || is_any(
                 case,
                 &["ApproxQuantile", "ApproxQuantiles", "ApproxCountDistinct"],
-            ) && case.has_many_rows()
+            ) && case.rows() > 100
     }),
     ("Information is of complete rows", |case| {
         let columns = case.names("columns");
@@ -69,13 +74,22 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
             && !edges.is_sorted_by(|low, high| low.as_f64() < high.as_f64())
     }),
     ("A bin holds what lies between its edges", |case| {
-        is_any(case, &["HistogramBinned"])
+        is_any(case, &["HistogramBinned", "Histogram"])
             && (case.args["includeOverflowBins"].as_bool() == Some(true)
                 || !case.args["aggregateFunction"].is_null())
     }),
     ("A filter leaves rows out of the whole", |case| {
         is_any(case, &["Histogram", "HistogramBinned", "DataType"])
             && !case.text("where").is_empty()
+    }),
+    ("The greatest difference is as it is", |case| {
+        let name = case.analyzer.to_lowercase();
+        case.kind == "distance"
+            && (name.contains("infinity") || name.contains("numerical"))
+            && case.args["correctForLowNumberOfSamples"].as_bool() != Some(true)
+    }),
+    ("Numbers are compared bin by bin", |case| {
+        case.kind == "distance" && case.analyzer.to_lowercase().contains("numerical")
     }),
     ("A test says its p-value", |case| {
         let lacks = |one: &str, other: &str| {
@@ -120,6 +134,36 @@ pub(super) const DEVIATIONS: &[Deviation] = &[
         is_any(case, &["CustomAggregator"])
     }),
 ];
+
+/// The texts of a case's first column.
+fn texts_of(case: &Case) -> impl Iterator<Item = &str> {
+    let rows = rows_of(&case.table).iter();
+    rows.filter_map(|row| row[0].as_str())
+}
+
+/// A scheme of one letter, or a host without a letter or digit.
+fn is_no_url(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    scheme.len() < 2 || host.starts_with('.') || !host.chars().any(char::is_alphanumeric)
+}
+
+/// Whether the digits of a text fail the check of Luhn.
+fn has_wrong_check_digit(text: &str) -> bool {
+    let digits: Vec<u32> = text.chars().filter_map(|c| c.to_digit(10)).collect();
+    let sum: u32 = digits
+        .iter()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| match place % 2 {
+            0 => *digit,
+            _ => digit * 2 / 10 + digit * 2 % 10,
+        })
+        .sum();
+    sum % 10 != 0
+}
 
 fn is_match(case: &Case) -> bool {
     case.kind == "comparison"

@@ -13,10 +13,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use serde_json::{Value, json};
 
 use super::case::{Case, Expected, is_close, unquoted};
-use crate::distance::Distance;
+use super::parse_any;
+use crate::distance::{Compared, Distance};
 use crate::finding::Measured;
 use crate::frequencies::{Frequencies, FrequenciesOf, count_frequencies};
-use crate::tests::{now, parse, session, subject};
+use crate::tests::{now, session, subject};
 use crate::{ColumnProfile, ProfileOptions, profile};
 
 type Answer = Result<(), String>;
@@ -117,10 +118,8 @@ pub(super) async fn histogram(case: &Case, rows: Arc<dyn TableProvider>) -> Answ
         };
     }
     accepted.map_err(|e| e.to_string())?;
-    let aggregate = &case.args["aggregateFunction"];
     let of = FrequenciesOf {
         column: unquoted(case.text("column")).to_owned(),
-        weight: aggregate["sum"].as_str().map(str::to_owned),
         most,
     };
     let found = frequencies(case, rows, &of).await?;
@@ -188,9 +187,6 @@ fn holds_histogram(case: &Case, found: &Frequencies) -> Answer {
     }
     let total: f64 = match case.args["computeFrequenciesAsRatio"].as_bool() {
         Some(false) => 1.0,
-        _ if case.args["aggregateFunction"]["sum"].is_string() => {
-            found.top.iter().map(|f| f.amount).sum()
-        }
         _ => found.rows as f64,
     };
     for (key, wanted) in wanted["values"].as_object().into_iter().flatten() {
@@ -407,46 +403,23 @@ pub(super) async fn column_profile(case: &Case, rows: Arc<dyn TableProvider>) ->
 
 /// `Distance`: how far two samples are from each other.
 pub(super) fn distance(case: &Case) -> Answer {
-    let (observed, expected, is_cumulated) = samples(case).ok_or("samples of another form")?;
-    let correct = case.args["correctForLowNumberOfSamples"].as_bool() == Some(true);
-    let (n, m) = (observed.iter().sum::<f64>(), expected.iter().sum::<f64>());
-    let linear = if is_cumulated {
-        // The greatest difference of the cumulated shares.
-        let (mut left, mut right, mut greatest) = (0.0, 0.0, 0.0_f64);
-        for (o, e) in observed.iter().zip(&expected) {
-            left += o / n;
-            right += e / m;
-            greatest = greatest.max((left - right).abs());
-        }
-        Some(greatest)
+    let (observed, expected) = samples(case).ok_or("samples of another form")?;
+    let name = case.analyzer.to_lowercase();
+    let distance = if name.contains("psi") || name.contains("stability") {
+        Distance::Psi
+    } else if name.contains("chi") {
+        Distance::ChiSquare
     } else {
-        Distance::LInfinity.between(&observed, &expected)
+        Distance::LInfinity
     };
-    let found = match case.analyzer.as_str() {
-        name if name.ends_with("PSI") || name.ends_with("populationStabilityIndex") => {
-            Distance::Psi.between(&observed, &expected)
-        }
-        name if name.to_lowercase().contains("chi") && !correct => {
-            Distance::ChiSquare.between(&observed, &expected)
-        }
-        name if name.to_lowercase().contains("chi") => return Err("the statistic".to_owned()),
-        _ => linear.map(|distance| {
-            let alpha = case.args["alpha"].as_f64();
-            let weight = alpha.map_or(1.8, |alpha| (-(alpha / 2.0).ln() / 2.0).sqrt());
-            // The part that chance explains (Kolmogorov and Smirnov).
-            let chance = weight * ((n + m) / (n * m)).sqrt();
-            if correct {
-                distance
-            } else {
-                (distance - chance).max(0.0)
-            }
-        }),
-    };
-    equal("distance", found.unwrap_or(f64::NAN), &case.value)
+    match distance.between(&observed, &expected) {
+        Compared::Distance(found) => equal("distance", found, &case.value),
+        other => Err(format!("wanted {}, found {other:?}", case.value)),
+    }
 }
 
 /// The numbers of both samples, category by category, or value by value in their order.
-fn samples(case: &Case) -> Option<(Vec<f64>, Vec<f64>, bool)> {
+fn samples(case: &Case) -> Option<(Vec<f64>, Vec<f64>)> {
     let table = &case.table;
     let (one, two) = (table["sample1"].as_object(), table["sample2"].as_object());
     if let (Some(one), Some(two)) = (one, two) {
@@ -456,7 +429,7 @@ fn samples(case: &Case) -> Option<(Vec<f64>, Vec<f64>, bool)> {
         };
         let observed = keys.iter().map(|key| of(one, key)).collect();
         let expected = keys.iter().map(|key| of(two, key)).collect();
-        return Some((observed, expected, false));
+        return Some((observed, expected));
     }
     // A value of a higher level stands for twice as many.
     let weighted = |sketch: &Value| -> Option<Vec<(f64, f64)>> {
@@ -478,7 +451,7 @@ fn samples(case: &Case) -> Option<(Vec<f64>, Vec<f64>, bool)> {
     };
     let observed = keys.iter().map(|key| of(&one, *key)).collect();
     let expected = keys.iter().map(|key| of(&two, *key)).collect();
-    Some((observed, expected, true))
+    Some((observed, expected))
 }
 
 /// A table that counts how often it is scanned.
@@ -515,7 +488,7 @@ pub(super) async fn passes(case: &Case, rows: Arc<dyn TableProvider>) -> Answer 
     let asked = case.args["analyzers"].as_array().ok_or("no analyzers")?;
     let checks: Vec<Value> = asked
         .iter()
-        .map(|analyzer| check_of(analyzer.as_str().unwrap_or_default()))
+        .map(|analyzer| check_of(case, analyzer.as_str().unwrap_or_default()))
         .collect::<Option<_>>()
         .ok_or("an unknown analyzer")?;
     let count = async |checks: &[Value]| {
@@ -523,7 +496,11 @@ pub(super) async fn passes(case: &Case, rows: Arc<dyn TableProvider>) -> Answer 
             rows: Arc::clone(&rows),
             scans: AtomicUsize::new(0),
         });
-        let suite = parse(&format!("table_checks: {}", Value::from(checks.to_vec())));
+        let mut rules = json!({"version": 1, "columns": {}, "table_checks": []});
+        for (place, check) in checks.iter().enumerate() {
+            add_rules(&mut rules, check, place);
+        }
+        let suite = parse_any(&rules.to_string()).unwrap();
         let provider = Arc::clone(&counted) as Arc<dyn TableProvider>;
         crate::judge(&suite, &subject(&session(), provider)).await;
         counted.scans.load(Ordering::Relaxed)
@@ -541,43 +518,46 @@ pub(super) async fn passes(case: &Case, rows: Arc<dyn TableProvider>) -> Answer 
     at_most("jobsSeparate", separate)
 }
 
-/// `Entropy(att1)`, `Distinctness(att1,att2)`, `Mean(att1) where x > 0` as a check of the table.
-fn check_of(analyzer: &str) -> Option<Value> {
-    let (call, filter) = match analyzer.split_once(" where ") {
-        Some((call, filter)) => (call, Some(filter)),
-        None => (analyzer, None),
-    };
-    let (name, rest) = call.split_once('(').unwrap_or((call, ")"));
+/// The rule file that asks for `Entropy(att1)`, `Distinctness(att1,att2)` or `Mean(att1) where x > 0`.
+fn check_of(case: &Case, analyzer: &str) -> Option<Value> {
+    let (call, filter) = analyzer.split_once(" where ").unwrap_or((analyzer, ""));
+    let (name, rest) = call.split_once('(').unwrap_or((call, ""));
     let columns: Vec<&str> = rest
         .trim_end_matches(')')
         .split(',')
         .map(str::trim)
         .collect();
-    let kind = match name {
-        "Entropy" => "entropy",
-        "Uniqueness" => "uniqueness",
-        "Distinctness" => "distinctness",
-        "UniqueValueRatio" => "unique_value_ratio",
-        "CountDistinct" => "count_distinct",
-        "DuplicateRowCount" => "duplicate_rows",
-        "Size" => "row_count",
-        _ => "satisfies",
+    let asked = Case {
+        kind: "analyzer".to_owned(),
+        analyzer: name.to_owned(),
+        args: json!({"column": columns.first()?, "columns": columns, "where": filter}),
+        ..case.clone()
     };
-    let threshold = match kind {
-        "uniqueness" | "distinctness" | "unique_value_ratio" => json!("0%"),
-        _ => json!(0),
-    };
-    let mut settings = match kind {
-        "row_count" => json!({"at_least": 0}),
-        // Any metric of one scan stands for the others.
-        "satisfies" => json!({"condition": format!("{} IS NOT NULL", columns.first()?)}),
-        "count_distinct" => {
-            return Some(json!({"distinctness": {"columns": columns, "at_least": "0%"}}));
+    serde_json::from_str(&super::rule::of(&asked)?.yaml).ok()
+}
+
+/// Adds the checks of a rule file to another, under names of their own.
+fn add_rules(rules: &mut Value, other: &Value, place: usize) {
+    let named = |check: &Value| {
+        let mut check = check.clone();
+        let settings = check
+            .as_object_mut()
+            .and_then(|check| check.values_mut().next());
+        if let Some(settings) = settings {
+            settings["name"] = format!("number_{place}").into();
         }
-        _ => json!({"columns": columns, "at_least": threshold}),
+        check
     };
-    if let Some(filter) = filter {
-        settings["where"] = super::rule::dialect(filter).into();
+    for check in other["table_checks"].as_array().into_iter().flatten() {
+        let checks = rules["table_checks"].as_array_mut();
+        checks.unwrap().push(named(check));
     }
-    Some(json!({ kind: settings }))
+    for (column, checks) in other["columns"].as_object().into_iter().flatten() {
+        let known = &mut rules["columns"][column];
+        if known.is_null() {
+            *known = json!([]);
+        }
+        let checks = checks.as_array().into_iter().flatten().map(named);
+        known.as_array_mut().unwrap().extend(checks);
+    }
 }

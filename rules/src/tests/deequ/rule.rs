@@ -85,8 +85,7 @@ fn metric(case: &Case) -> Option<Asked> {
         "MinLength" => of_column("min_length"),
         "MaxLength" => of_column("max_length"),
         "Entropy" => of_column("entropy"),
-        // An exact count is within every bound of an approximate one.
-        "ApproxCountDistinct" => of_column("distinct"),
+        "ApproxCountDistinct" => of_column("approx_distinct"),
         "CountDistinct" => {
             let settings = json!({"columns": case.names("columns"), "at_least": 0});
             Some(of_table(case, "distinct", settings))
@@ -258,9 +257,10 @@ fn rows(case: &Case) -> Option<Asked> {
 }
 
 /// Conditions of good rows.
-fn marking(checks: &[Value]) -> Asked {
-    let mut checks = checks.to_vec();
-    for (place, check) in checks.iter_mut().enumerate() {
+fn marking(checks: &[(Option<String>, Value)]) -> Asked {
+    let mut rules = json!({"columns": {}, "table_checks": []});
+    for (place, (column, check)) in checks.iter().enumerate() {
+        let mut check = check.clone();
         let settings = check
             .as_object_mut()
             .and_then(|check| check.values_mut().next());
@@ -268,18 +268,27 @@ fn marking(checks: &[Value]) -> Asked {
             settings["bad_rows"] = "quarantine".into();
             settings["name"] = format!("number_{place}").into();
         }
+        let checks = match column {
+            None => &mut rules["table_checks"],
+            Some(column) => &mut rules["columns"][column],
+        };
+        if checks.is_null() {
+            *checks = json!([]);
+        }
+        checks.as_array_mut().unwrap().push(check);
     }
     Asked {
         answer: Answer::Rows,
-        ..asked(&json!({"table_checks": checks}))
+        ..asked(&rules)
     }
 }
 
-/// The checks of the table that mark the rows which one of Deequ's does.
-fn row_checks(analyzer: &str, case: &Case) -> Option<Vec<Value>> {
+/// The checks that mark the rows which one of Deequ's does, each below its column or of the table.
+fn row_checks(analyzer: &str, case: &Case) -> Option<Vec<(Option<String>, Value)>> {
     let name = unquoted(case.text("column"));
     let column = format!("\"{name}\"");
-    let of = |kind: &str, settings: Value| Some(vec![json!({ kind: filtered(case, settings) })]);
+    let check = |kind: &str, settings: Value| json!({ kind: filtered(case, settings) });
+    let of = |kind: &str, settings: Value| Some(vec![(None, check(kind, settings))]);
     let satisfies = |condition: String| of("satisfies", json!({"condition": condition}));
     // What is asserted of a value holds for a null, unless nulls fail.
     let asserted = |value: &str| {
@@ -296,10 +305,8 @@ fn row_checks(analyzer: &str, case: &Case) -> Option<Vec<Value>> {
         }
         "Compliance" | "satisfies" => satisfies(dialect(case.text("predicate"))),
         "PatternMatch" | "hasPattern" => {
-            let pattern = case.text("pattern").replace('\'', "''");
-            satisfies(format!(
-                "{column} IS NULL OR regexp_like({column}, '{pattern}')"
-            ))
+            let pattern = json!({"pattern": case.text("pattern")});
+            Some(vec![(Some(name.to_owned()), check("matches", pattern))])
         }
         "Uniqueness"
         | "areUnique"
@@ -382,7 +389,10 @@ fn schema(case: &Case) -> Option<Asked> {
     if case.args["isNullable"].as_bool() != Some(false) {
         condition = format!("\"{name}\" IS NULL OR {condition}");
     }
-    Some(marking(&[json!({"satisfies": {"condition": condition}})]))
+    Some(marking(&[(
+        None,
+        json!({"satisfies": {"condition": condition}}),
+    )]))
 }
 
 fn satisfies(case: &Case, condition: &str) -> Asked {
