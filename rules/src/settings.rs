@@ -89,7 +89,7 @@ pub(crate) const COMMON: &[Setting] = &[
     Setting::optional(
         "severity",
         Form::Choice(&["error", "warn"]),
-        "`error` blocks the publish, `warn` only reports. Default: the file's `severity`.",
+        "`error` blocks the publish, `warn` only reports. A check that cannot be evaluated blocks with either. Default: the file's `severity`.",
     ),
 ];
 
@@ -432,6 +432,17 @@ impl<'a> Settings<'a> {
             read(nodes[0], "the lower limit"),
             read(nodes[1], "the upper limit"),
         ]
+    }
+
+    /// Reports settings that are missing where the check stands.
+    pub(crate) fn require(&mut self, keys: &[&str]) {
+        for key in keys {
+            if self.node_of(key).is_some() {
+                continue;
+            }
+            let message = format!("{} needs `{key}` in `table_checks`", self.what);
+            self.problem(None, message, None);
+        }
     }
 
     /// The value of a key, for kinds that read it themselves.

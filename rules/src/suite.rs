@@ -415,7 +415,18 @@ impl Reader<'_> {
         let before = self.problems.len();
         let mut settings = Settings::new(kind, node, argument, self.severity, self.problems);
         let common = settings.common(kind);
+        if column.is_none() {
+            settings.require(kind.table_settings());
+        }
         let Some(rule) = kind.read(column, &mut settings) else {
+            // A check never goes away without a word.
+            if settings.problems.len() == before {
+                settings.problem(
+                    None,
+                    format!("check `{}` cannot be read", kind.name()),
+                    None,
+                );
+            }
             return;
         };
         let thresholds = rule.thresholds().unwrap_or(&common.thresholds).clone();

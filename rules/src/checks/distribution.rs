@@ -8,7 +8,7 @@
 //! `l_infinity`, the greatest difference of a share;
 //! `chi_square`, the p-value of the test that the rows are drawn from the baseline, which wants `at_least`.
 //! In the first two a share counts as 0.01% at least. For the test, categories with few expected rows are put together;
-//! when only one is left, the verdict is `error`. In `shares` a value is written as `lakegate query` prints it: `1.0` for
+//! when only one is left, the verdict is `error`. Given shares are taken in proportion to their sum. In `shares` a value is written as `lakegate query` prints it: `1.0` for
 //! a one in a column of type double.
 //! Without a published version, or when either side has no rows, the check passes with a note.
 //!
@@ -103,6 +103,9 @@ impl CheckKind for Distribution {
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
         let distance = settings.choice("distance", DISTANCES);
         let edges = settings.edges("edges");
+        if settings.has("edges") && edges.is_none() {
+            return None;
+        }
         let baseline = match (settings.has("versus"), settings.has("shares")) {
             (true, false) => {
                 settings.choice("versus", &[("previous", ())])?;

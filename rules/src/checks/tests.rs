@@ -85,3 +85,31 @@ fn reference_and_schema_know_every_kind() {
         assert_eq!(in_lists, kind.place() != Place::Section, "{}", kind.name());
     }
 }
+
+#[test]
+fn a_check_that_cannot_be_read_is_a_problem() {
+    // Neither a check without settings nor one with wrong ones goes away without a word.
+    for kind in KINDS {
+        for settings in [
+            "",
+            ": {}",
+            ": {at_least: 1}",
+            ": {at_most: 0}",
+            ": {at_least: 100%}",
+            ": x",
+            ": []",
+        ] {
+            for place in ["table_checks:\n  - ", "columns:\n  x:\n    - "] {
+                let text = format!("version: 1\n{place}{}{settings}\n", kind.name());
+                match Suite::parse("rules.yaml", &text) {
+                    Ok(suite) => assert_eq!(suite.checks.len(), 1, "{text}"),
+                    Err(problems) => {
+                        let problems = problems.to_string();
+                        assert!(!problems.contains("has no checks"), "{text}{problems}");
+                        assert!(!problems.contains("cannot be read"), "{text}{problems}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! The most frequent values: the frequent items sketch of the `datasketches` crate.
 
 use std::fmt;
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, Float32Type, Float64Type};
 use datasketches::frequencies::{ErrorType, FrequentItemsSketch};
 
 use crate::plan::Trouble;
@@ -31,6 +32,22 @@ impl fmt::Debug for Frequent {
     }
 }
 
+/// Floating-point numbers with one zero: it has two signs, and is one value.
+fn one_zero(input: &ArrayRef) -> Result<ArrayRef, Trouble> {
+    Ok(match input.data_type() {
+        DataType::Float16 => one_zero(&cast(input, &DataType::Float32)?)?,
+        DataType::Float32 => {
+            let floats = input.as_primitive::<Float32Type>();
+            Arc::new(floats.unary::<_, Float32Type>(|value| value + 0.0))
+        }
+        DataType::Float64 => {
+            let floats = input.as_primitive::<Float64Type>();
+            Arc::new(floats.unary::<_, Float64Type>(|value| value + 0.0))
+        }
+        _ => Arc::clone(input),
+    })
+}
+
 impl Frequent {
     pub(super) fn new() -> Result<Self, Trouble> {
         let sketch = FrequentItemsSketch::new(MAP_SIZE);
@@ -42,7 +59,7 @@ impl Frequent {
     }
 
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
-        let text = cast(input, &DataType::Utf8View)?;
+        let text = cast(&one_zero(input)?, &DataType::Utf8View)?;
         for value in text.as_string_view().iter().flatten() {
             let kept = &value[..value.floor_char_boundary(MOST_BYTES)];
             self.is_cut |= kept.len() < value.len();

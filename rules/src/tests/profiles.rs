@@ -125,3 +125,13 @@ async fn long_values_count_by_their_beginning() {
         (Some(3), false)
     );
 }
+
+#[tokio::test]
+async fn zero_of_either_sign_is_one_value() {
+    let profile = column("(0.0::double), ('-0.0'::double), (1.5)").await;
+    assert_eq!(profile.distinct, Some(2));
+    assert_eq!(
+        (profile.top[0].value.as_str(), profile.top[0].rows),
+        ("0.0", 2)
+    );
+}

@@ -162,7 +162,7 @@ fn has_wrong_check_digit(text: &str) -> bool {
             _ => digit * 2 / 10 + digit * 2 % 10,
         })
         .sum();
-    sum % 10 != 0
+    !sum.is_multiple_of(10)
 }
 
 fn is_match(case: &Case) -> bool {
