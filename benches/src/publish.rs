@@ -147,7 +147,7 @@ pub(crate) fn overhead(lakegate: &Path, data: &Path, scale: f64, repeat: usize) 
         &format!("publish lineitem SF{scale}, 20 scan checks, time"),
         scan,
         plain,
-        "at most 1.25",
+        "at most 1.10",
     );
     row(
         &format!("publish lineitem SF{scale}, 20 scan checks, processor"),

@@ -655,7 +655,7 @@ fn table_that_cannot_keep_states_is_checked_with_one_warning() {
     assert!(check.stdout.contains("scan (2 files)"), "{}", check.stdout);
     assert_eq!(check.stderr.matches("WARN").count(), 1, "{}", check.stderr);
     assert!(
-        check.stderr.contains("states are not stored"),
+        check.stderr.contains("states could not be stored"),
         "{}",
         check.stderr
     );
