@@ -1,7 +1,7 @@
 //! Rows in which the column stands in a relation to another column.
 //!
 //! `operator` is one of `=`, `<>`, `<`, `<=`, `>` and `>=`; the check's column stands on its left.
-//! A row in which either side is null passes. NaN is in no relation but `<>`.
+//! A row in which either side is null passes. NaN is in no relation, but in `<>` with a number.
 //! Dates and timestamps are compared to the microsecond; one without a zone is in UTC. Whole numbers of 64 bits and
 //! decimals are not compared with floating-point numbers, which would round them.
 //! The threshold is the share of good rows; without one, every row has to be good.
