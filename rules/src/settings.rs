@@ -441,7 +441,8 @@ impl<'a> Settings<'a> {
                 continue;
             }
             let message = format!("{} needs `{key}` in `table_checks`", self.what);
-            self.problem(None, message, None);
+            let hint = format!("add `{key}`, or move the check below its column in `columns`");
+            self.problem(None, message, Some(hint));
         }
     }
 

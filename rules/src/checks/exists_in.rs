@@ -102,11 +102,6 @@ impl CheckKind for ExistsIn {
                 (vec![column.to_owned()], vec![other])
             }
             None => {
-                if !settings.has("columns") {
-                    let message = "check `exists_in` of a table needs `columns`".to_owned();
-                    settings.problem(None, message, None);
-                    return None;
-                }
                 let columns = settings.columns("columns")?;
                 let others = settings
                     .columns("table_columns")

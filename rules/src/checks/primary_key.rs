@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use super::{CheckKind, Place, Rule};
 use crate::assertion::Unit;
 use crate::finding::{Facts, Finding, Measured, assess_row_level};
+use crate::grouping::columns_of;
 use crate::plan::{Planner, Trouble, Work};
 use crate::settings::{Form, Setting, Settings};
 use crate::suite::Check;
@@ -64,21 +65,7 @@ impl CheckKind for PrimaryKey {
     }
 
     fn read(&self, column: Option<&str>, settings: &mut Settings<'_>) -> Option<Arc<dyn Rule>> {
-        let columns = match (column, settings.has("columns")) {
-            (Some(column), false) => vec![column.to_owned()],
-            (Some(_), true) => {
-                let message = "`columns` belongs to a check of the table".to_owned();
-                let hint = "move the check to `table_checks`".to_owned();
-                settings.problem(Some("columns"), message, Some(hint));
-                return None;
-            }
-            (None, true) => settings.columns("columns")?,
-            (None, false) => {
-                let message = "check `primary_key` of a table needs `columns`".to_owned();
-                settings.problem(None, message, None);
-                return None;
-            }
-        };
+        let columns = columns_of(column, settings)?;
         Some(Arc::new(IsKey { columns }))
     }
 }

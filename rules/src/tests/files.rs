@@ -83,7 +83,7 @@ schema: { columns: { a: bigin } }
         "`expect` must be one of `no_rows`, `true`, found `rows`",
         "the SQL is not one query",
         "r.yaml:21:5: `not_null` is a check of a column",
-        "check `exists_in` of a table needs `columns`",
+        "check `exists_in` needs `columns` in `table_checks`",
         "one item holds 2 keys, a check has one",
         "unknown type `bigin`\nhint: did you mean `bigint`?",
     ] {
