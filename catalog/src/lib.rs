@@ -44,7 +44,7 @@ pub use maintenance::{Optimized, Vacuumed};
 pub use name::{DEFAULT_SCHEMA, QUARANTINE_SUFFIX, SYSTEM_SCHEMA, TableName, UNTYPED_SUFFIX};
 pub use provider::PinnedCatalog;
 pub use registry::{Registry, TableEntry, TableFormat};
-pub use scan::parts::{FileParts, FileScan};
+pub use scan::parts::{FileParts, FilePiece};
 pub use snapshot::{DataFile, TableSnapshot};
 pub use state_folder::{StateFile, StateFolder};
 pub use stats::Side;

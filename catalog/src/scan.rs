@@ -255,20 +255,36 @@ impl LakeScan {
         Ok(DataSourceExec::from_data_source(config))
     }
 
+    /// What reads the table's files, and remembers their footers.
+    fn readers(&self, state: &dyn Session) -> DataFusionResult<Arc<dyn ParquetFileReaderFactory>> {
+        let metadata_cache = state.runtime_env().cache_manager.get_file_metadata_cache();
+        let store = state.runtime_env().object_store(&self.store)?;
+        let readers = Arc::new(CachedParquetFileReaderFactory::new(store, metadata_cache));
+        Ok(match float_bounds::has_floats(&self.snapshot.schema) {
+            true => Arc::new(WithoutFloatBounds(readers)),
+            false => readers,
+        })
+    }
+
     /// A source of some columns, without files.
     fn source(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
     ) -> DataFusionResult<FileScanConfigBuilder> {
-        let metadata_cache = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let store = state.runtime_env().object_store(&self.store)?;
-        let mut readers: Arc<dyn ParquetFileReaderFactory> =
-            Arc::new(CachedParquetFileReaderFactory::new(store, metadata_cache));
-        if float_bounds::has_floats(&self.snapshot.schema) {
-            readers = Arc::new(WithoutFloatBounds(readers));
-        }
-        let source = ParquetSource::new(self.read_schema.clone())
+        let readers = self.readers(state)?;
+        self.source_of(state, projection, self.read_schema.clone(), readers)
+    }
+
+    /// A source of some columns in these types, without files.
+    fn source_of(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        read_schema: TableSchema,
+        readers: Arc<dyn ParquetFileReaderFactory>,
+    ) -> DataFusionResult<FileScanConfigBuilder> {
+        let source = ParquetSource::new(read_schema)
             .with_table_parquet_options(state.default_table_options().parquet)
             .with_parquet_file_reader_factory(readers);
         let read_index = |table_index: usize| {
@@ -385,6 +401,7 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
 }
 
 pub(crate) mod deltalake;
+mod dictionaries;
 mod float_bounds;
 pub(crate) mod parts;
 #[cfg(test)]

@@ -11,11 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::physical_plan::ExecutionPlan;
 use futures::{StreamExt, stream};
 use lakegate_catalog::{
-    AfterCommit, CatalogError, DataFile, FileParts, Side, StateFile, StateFolder, TableSnapshot,
+    AfterCommit, CatalogError, DataFile, FileParts, FilePiece, Side, StateFile, StateFolder,
+    TableSnapshot,
 };
-use lakegate_rules::{DecodeError, End, KeptStates, PartKey, PartScan, Parts};
+use lakegate_rules::{DecodeError, End, KeptStates, PartKey, Parts, Piece};
 use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
@@ -244,17 +246,30 @@ impl Parts for LakeParts {
         Some(Arc::clone(&self.shelf.loaded().await.kept))
     }
 
-    fn scan(
+    fn pieces(&self, session: &dyn Session, parts: &[usize]) -> Vec<Piece> {
+        let pieces = self.files.pieces(session, parts).into_iter();
+        let piece = |FilePiece { file, number, of }| Piece {
+            part: file,
+            number,
+            of,
+        };
+        pieces.map(piece).collect()
+    }
+
+    async fn scan(
         &self,
         session: &dyn Session,
         columns: &[usize],
-        parts: &[usize],
-    ) -> Result<PartScan, DataFusionError> {
-        let scan = self.files.scan(session, columns, parts)?;
-        Ok(PartScan {
-            plan: scan.plan,
-            parts: scan.files,
-        })
+        encoded: &[usize],
+        piece: Piece,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let Piece { part, number, of } = piece;
+        let file = FilePiece {
+            file: part,
+            number,
+            of,
+        };
+        self.files.scan(session, columns, encoded, file).await
     }
 
     fn rows(&self, part: usize) -> Option<u64> {

@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use crate::parts::{PartKey, Parts};
 use crate::plan::{Measure, Planner, Trouble};
 use crate::run::plan_check;
-use crate::scan::{Program, Rows, Scan, merge};
+use crate::scan::{Program, Rows, Running, Scan, merge};
 use crate::state::State;
 use crate::{RulesError, Scope, Suite};
 
@@ -69,7 +69,7 @@ impl Collector {
     /// Begins with a part of the rows. Parts are measured independently, in any order.
     pub fn begin(self: Arc<Self>) -> Collecting {
         Collecting {
-            states: self.program.states(),
+            running: self.program.start(),
             collector: self,
         }
     }
@@ -83,18 +83,19 @@ impl Collector {
 #[derive(Debug)]
 pub struct Collecting {
     collector: Arc<Collector>,
-    states: Vec<Result<State, Trouble>>,
+    running: Running,
 }
 
 impl Collecting {
     /// Takes in rows with the collector's columns.
     pub fn observe(&mut self, rows: &RecordBatch) {
-        self.collector.program.update(&mut self.states, rows);
+        self.collector.program.update(&mut self.running, rows);
     }
 
     /// Adds the part to the others.
     pub fn finish(self) {
-        merge(&mut self.collector.measured(), self.states);
+        let states = self.collector.program.finish(self.running);
+        merge(&mut self.collector.measured(), states);
     }
 }
 

@@ -51,7 +51,7 @@ pub use describe::{explain, reference_markdown};
 pub use error::RulesError;
 pub use json_schema::json_schema;
 pub use kept::{Census, KeptStates};
-pub use parts::{End, PartKey, PartScan, Parts};
+pub use parts::{End, PartKey, Parts, Piece};
 pub use profile::{
     ColumnProfile, HistogramBin, Lengths, LooksLike, Numbers, Profile, ProfileOptions,
     QuantileValue, TopValue, profile,

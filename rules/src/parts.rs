@@ -24,16 +24,22 @@ pub trait Parts: fmt::Debug + Send + Sync {
     /// What is kept of them; nothing when nothing can be kept.
     async fn kept(&self) -> Option<Arc<KeptStates>>;
 
-    /// A plan that reads some columns of some parts, both by their numbers. The columns come in the given order.
+    /// Some parts, by their numbers, in the pieces that are read at the same time.
+    fn pieces(&self, session: &dyn Session, parts: &[usize]) -> Vec<Piece>;
+
+    /// A plan of one partition that reads some columns of a piece, by their numbers and in the given order.
+    ///
+    /// Text columns that are among `encoded` may come as dictionaries with `Int32` keys, or as views.
     ///
     /// # Errors
-    /// When the parts cannot be planned over.
-    fn scan(
+    /// When the piece cannot be planned over.
+    async fn scan(
         &self,
         session: &dyn Session,
         columns: &[usize],
-        parts: &[usize],
-    ) -> Result<PartScan, DataFusionError>;
+        encoded: &[usize],
+        piece: Piece,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError>;
 
     /// Rows of a part, when that is known.
     fn rows(&self, part: usize) -> Option<u64>;
@@ -45,13 +51,15 @@ pub trait Parts: fmt::Debug + Send + Sync {
     fn extreme(&self, part: usize, column: &str, end: End) -> Option<ScalarValue>;
 }
 
-/// A plan over some parts.
-#[derive(Debug)]
-pub struct PartScan {
-    /// The plan; each of its partitions has rows of one part only.
-    pub plan: Arc<dyn ExecutionPlan>,
-    /// The part of each partition. A part may have several.
-    pub parts: Vec<usize>,
+/// One of the pieces that a part is read in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The part, by its number.
+    pub part: usize,
+    /// Which of its pieces it is, from 0.
+    pub number: u64,
+    /// How many pieces the part has.
+    pub of: u64,
 }
 
 /// Which end of the values is meant.

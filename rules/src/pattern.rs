@@ -76,6 +76,8 @@ impl RowTest for TextPattern {
             Self::Format(format) => test_text(values, |text| format.is_met(text)),
             Self::Holds(format) => test_text(values, |text| format.is_found(text)),
             Self::Regex(regex) => {
+                // A clone has a cache of its own, for which threads do not wait on each other.
+                let regex = regex.clone();
                 if let Some(tested) = test_distinct(values, |text| regex.is_match(text))? {
                     return Ok(tested);
                 }

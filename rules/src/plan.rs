@@ -180,6 +180,26 @@ impl Measure {
         }
     }
 
+    /// Whether it can be measured of distinct values and how often each occurs: see [`crate::state::Times`].
+    pub(crate) const fn is_countable(&self) -> bool {
+        match self {
+            Self::Rows
+            | Self::Nulls(_)
+            | Self::False(_)
+            | Self::Min(_)
+            | Self::Max(_)
+            | Self::Sum(_)
+            | Self::Distinct(_)
+            | Self::Frequent(_)
+            | Self::Types(_) => true,
+            Self::Moments(_)
+            | Self::Shape(_)
+            | Self::Comoments(_, _)
+            | Self::Quantiles(_, _)
+            | Self::Bins(_, _) => false,
+        }
+    }
+
     /// The expressions that are measured.
     pub(crate) fn inputs(&self) -> Vec<&Expr> {
         match self {

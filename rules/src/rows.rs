@@ -2,6 +2,7 @@
 //!
 //! Columns are always named by expressions, never pasted into SQL.
 
+mod lookup;
 mod matched;
 mod order;
 
@@ -21,11 +22,14 @@ use datafusion::prelude::{DataFrame, SessionContext};
 
 use crate::error::RulesError;
 use crate::finding::{Measured, Samples};
-use crate::plan::{Lookup, LookupKey, Measure, Planner, Trouble, Work, column};
+use crate::plan::{LookupKey, Measure, Planner, Trouble, Work, column};
 use crate::row_test::FailedChecks;
 use crate::suite::{BadRows, Suite};
 
+pub(crate) use lookup::count_missing;
 pub(crate) use matched::expect_keys;
+
+use lookup::within_memory;
 
 /// The column that [`mark`] adds.
 pub const FAILED_CHECKS: &str = "_failed_checks";
@@ -156,32 +160,11 @@ pub(crate) async fn count_marked(
             sum(counted(bad)?).alias("bad"),
         ],
     )?;
-    let batches = counts.collect().await?;
+    let batches = within_memory(counts, async |counts| counts.collect().await).await?;
     Ok(Measured::Rows {
         rows: first_count(&batches, 0)?,
         bad: first_count(&batches, 1)?,
     })
-}
-
-/// The rows that a look-up does not find; its result has no columns of the other table.
-pub(crate) async fn count_missing(
-    session: &SessionContext,
-    rows: DataFrame,
-    lookup: &Lookup,
-    filter: Option<&Expr>,
-) -> Result<u64, Trouble> {
-    let mut condition = all_not_null(&lookup.keys);
-    if let Some(filter) = filter {
-        condition = filter.clone().and(condition);
-    }
-    let own = names("__lakegate_own", lookup.keys.len());
-    let other = names("__lakegate_key", lookup.keys.len());
-    let own_keys = lookup.keys.iter().map(|key| key.own.clone());
-    let rows = rows.filter(condition)?.select(aliased(own_keys, &own))?;
-    // The other table is the left side, so that its keys are held in memory and the rows stream.
-    let others = other_keys(session, lookup, &other)?;
-    let missing = join(others, rows, JoinType::RightAnti, &other, &own, false)?;
-    Ok(missing.count().await? as u64)
 }
 
 /// Names that no column of a table has.
@@ -194,20 +177,6 @@ fn aliased(expressions: impl Iterator<Item = Expr>, names: &[String]) -> Vec<Exp
         .zip(names)
         .map(|(expression, name)| expression.alias(name))
         .collect()
-}
-
-/// The keys of the other table, under these names.
-fn other_keys(
-    session: &SessionContext,
-    lookup: &Lookup,
-    names: &[String],
-) -> Result<DataFrame, Trouble> {
-    let mut others = session.read_table(Arc::clone(&lookup.table))?;
-    if let Some(filter) = &lookup.table_where {
-        others = others.filter(filter.clone())?;
-    }
-    let keys = lookup.keys.iter().map(|key| key.other.clone());
-    Ok(others.select(aliased(keys, names))?)
 }
 
 fn join(
@@ -300,33 +269,7 @@ fn with_marker(
         }
         Work::Order(order) => order::marked(rows, order, filter, marker)?,
         Work::Match(wanted) => matched::marked(session, rows, wanted, marker)?,
-        Work::Lookup(lookup) => {
-            let own = names(&format!("{marker}_own"), lookup.keys.len());
-            let other = names(marker, lookup.keys.len());
-            // Distinct in the type in which they are compared, so that no row finds two partners.
-            let others = other_keys(session, lookup, &other)?.distinct()?;
-            let mut kept: Vec<Expr> = other.iter().map(|name| column(name)).collect();
-            kept.push(lit(true).alias(marker));
-            let others = others.select(kept)?;
-            let own_keys = lookup.keys.iter().map(|key| key.own.clone());
-            let mut all: Vec<Expr> = rows
-                .schema()
-                .columns()
-                .into_iter()
-                .map(Expr::Column)
-                .collect();
-            all.extend(aliased(own_keys, &own));
-            let joined = join(
-                others,
-                rows.select(all)?,
-                JoinType::Right,
-                &other,
-                &own,
-                false,
-            )?;
-            let is_missing = column(marker).is_null().and(all_not_null(&lookup.keys));
-            (joined, is_missing)
-        }
+        Work::Lookup(lookup) => lookup::marked(session, rows, lookup, marker)?,
         _ => {
             return Err(Trouble::new("bug: the check does not judge single rows"));
         }
@@ -351,7 +294,7 @@ pub(crate) async fn sample(
     let columns: Vec<Expr> = keys.iter().map(|name| column(name)).collect();
     let found = rows.filter(bad)?.select(columns)?.limit(0, Some(limit))?;
     let mut samples = Samples::new();
-    for batch in found.collect().await? {
+    for batch in within_memory(found, async |found| found.collect().await).await? {
         samples.extend(keys_of(&batch, keys, limit - samples.len())?);
     }
     Ok(samples)

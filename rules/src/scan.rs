@@ -6,21 +6,19 @@
 //!
 //! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
+mod keys;
 mod parted;
+mod program;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::buffer::BooleanBuffer;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::DFSchema;
 use datafusion::common::runtime::JoinSet;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
@@ -32,6 +30,8 @@ use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::rows::none_null;
 use crate::state::State;
 use parted::keep;
+
+pub(crate) use program::{Program, Running};
 
 /// What one pass measures: distinct measures, each over the rows that pass its filter.
 #[derive(Debug, Default)]
@@ -67,6 +67,14 @@ struct States {
     merged: Vec<Result<State, Trouble>>,
     sources: Vec<Sources>,
     read: HashSet<PartKey>,
+}
+
+/// The columns that a measure and its filter read, some of them more than once.
+fn columns_of((measure, filter): &(Measure, Option<Expr>)) -> impl Iterator<Item = &str> {
+    let exprs = measure.inputs().into_iter().chain(filter);
+    exprs
+        .flat_map(Expr::column_refs)
+        .map(|column| column.name.as_str())
 }
 
 impl Scan {
@@ -138,11 +146,23 @@ impl Scan {
 
     /// The columns that the measures read, some of them more than once.
     fn columns(&self) -> impl Iterator<Item = &str> {
-        let measures = self.measures.iter();
-        measures
-            .flat_map(|(measure, filter)| measure.inputs().into_iter().chain(filter))
-            .flat_map(Expr::column_refs)
-            .map(|column| column.name.as_str())
+        self.measures.iter().flat_map(columns_of)
+    }
+
+    /// The columns that can be measured by their distinct values and how often each occurs: nothing that is measured of
+    /// them depends on anything else in a row.
+    fn countable_columns(&self) -> HashSet<&str> {
+        let mut countable: HashSet<&str> = self.columns().collect();
+        for wanted in &self.measures {
+            let (measure, filter) = wanted;
+            let columns: HashSet<&str> = columns_of(wanted).collect();
+            let is_volatile = measure.inputs().into_iter().chain(filter);
+            let is_volatile = is_volatile.into_iter().any(Expr::is_volatile);
+            if columns.len() > 1 || is_volatile || !measure.is_countable() {
+                countable.retain(|column| !columns.contains(column));
+            }
+        }
+        countable
     }
 
     /// The place of a measure.
@@ -352,160 +372,15 @@ pub(crate) fn merge(
     }
 }
 
-/// The measures with their expressions made ready for batches.
-#[derive(Debug)]
-pub(crate) struct Program {
-    inputs: Vec<Prepared>,
-    filters: Vec<Prepared>,
-    steps: Vec<Step>,
-}
-
-/// Expressions, each once.
-#[derive(Default)]
-struct Distinct<'e> {
-    exprs: Vec<&'e Expr>,
-    places: HashMap<&'e Expr, usize>,
-}
-
-impl<'e> Distinct<'e> {
-    fn place(&mut self, expr: &'e Expr) -> usize {
-        *self.places.entry(expr).or_insert_with(|| {
-            self.exprs.push(expr);
-            self.exprs.len() - 1
-        })
-    }
-}
-
-/// An expression over the scan's batches, or why it does not fit them.
-type Prepared = Result<Arc<dyn PhysicalExpr>, Trouble>;
-
-#[derive(Debug)]
-struct Step {
-    measure: Measure,
-    data_types: Vec<DataType>,
-    inputs: Vec<usize>,
-    filter: Option<usize>,
-}
-
-impl Program {
-    /// The program for batches with these columns.
-    pub(crate) fn new(
-        session: &SessionContext,
-        scan: &Scan,
-        arrow_schema: &SchemaRef,
-    ) -> Result<Self, Trouble> {
-        let schema = DFSchema::try_from(Arc::clone(arrow_schema))?;
-        let mut input_exprs = Distinct::default();
-        let mut filter_exprs = Distinct::default();
-        let mut places = Vec::new();
-        for (measure, filter) in &scan.measures {
-            let inputs: Vec<usize> = measure
-                .inputs()
-                .into_iter()
-                .map(|e| input_exprs.place(e))
-                .collect();
-            let filter = filter.as_ref().map(|e| filter_exprs.place(e));
-            places.push((measure, inputs, filter));
-        }
-        let state = session.state();
-        let prepare = |exprs: Vec<&Expr>| -> Vec<Prepared> {
-            let prepared = exprs
-                .into_iter()
-                .map(|expr| state.create_physical_expr(expr.clone(), &schema));
-            prepared.map(|expr| Ok(expr?)).collect()
-        };
-        let inputs = prepare(input_exprs.exprs);
-        let filters = prepare(filter_exprs.exprs);
-        let mut steps = Vec::new();
-        for (measure, places, filter) in places {
-            let prepared = places
-                .iter()
-                .filter_map(|place| inputs[*place].as_ref().ok());
-            let data_types = prepared.map(|input| input.data_type(arrow_schema));
-            steps.push(Step {
-                measure: measure.clone(),
-                data_types: data_types.collect::<Result<_, _>>()?,
-                inputs: places,
-                filter,
-            });
-        }
-        Ok(Self {
-            inputs,
-            filters,
-            steps,
-        })
-    }
-
-    /// Empty states.
-    pub(crate) fn states(&self) -> Vec<Result<State, Trouble>> {
-        self.steps.iter().map(|step| self.state_of(step)).collect()
-    }
-
-    /// The empty state of the measure at a place.
-    pub(crate) fn state(&self, place: usize) -> Option<Result<State, Trouble>> {
-        self.steps.get(place).map(|step| self.state_of(step))
-    }
-
-    fn state_of(&self, step: &Step) -> Result<State, Trouble> {
-        let inputs = step.inputs.iter().map(|input| &self.inputs[*input]);
-        let filter = step.filter.map(|filter| &self.filters[filter]);
-        for prepared in inputs.chain(filter) {
-            prepared.as_ref().map_err(Clone::clone)?;
-        }
-        State::new(&step.measure, &step.data_types)
-    }
-
-    /// Takes in the rows of one batch.
-    pub(crate) fn update(&self, states: &mut [Result<State, Trouble>], batch: &RecordBatch) {
-        let inputs: Vec<_> = self.inputs.iter().map(|e| evaluate(e, batch)).collect();
-        let filters: Vec<_> = self.filters.iter().map(|e| passing(e, batch)).collect();
-        for (step, slot) in self.steps.iter().zip(states) {
-            let Ok(state) = slot else {
-                continue;
-            };
-            let result = guarded(|| {
-                let inputs = step.inputs.iter().map(|input| inputs[*input].as_ref());
-                let inputs: Vec<&ArrayRef> =
-                    inputs.collect::<Result<_, _>>().map_err(Trouble::clone)?;
-                let filter = match step.filter {
-                    Some(filter) => Some(filters[filter].as_ref().map_err(Clone::clone)?),
-                    None => None,
-                };
-                state.update(batch.num_rows(), &inputs, filter)
-            });
-            if let Err(trouble) = result {
-                *slot = Err(trouble);
-            }
-        }
-    }
-}
-
 async fn run_partition(
     program: Arc<Program>,
     mut stream: SendableRecordBatchStream,
 ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
-    let mut states = program.states();
+    let mut running = program.start();
     while let Some(batch) = stream.next().await {
-        program.update(&mut states, &batch?);
+        program.update(&mut running, &batch?);
     }
-    Ok(states)
-}
-
-fn evaluate(expr: &Prepared, batch: &RecordBatch) -> Result<ArrayRef, Trouble> {
-    let expr = expr.as_ref().map_err(Clone::clone)?;
-    guarded(|| Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?))
-}
-
-/// A bit for each row for which the filter is true; null is not.
-fn passing(expr: &Prepared, batch: &RecordBatch) -> Result<BooleanBuffer, Trouble> {
-    let array = evaluate(expr, batch)?;
-    let Some(passes) = array.as_boolean_opt() else {
-        return Ok(BooleanBuffer::new_unset(array.len()));
-    };
-    Ok(match passes.nulls() {
-        None => passes.values().clone(),
-        Some(nulls) => passes.values() & nulls.inner(),
-    })
+    Ok(program.finish(running))
 }
 
 /// Runs code that must not take the process down: a panic becomes trouble.

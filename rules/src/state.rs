@@ -63,6 +63,15 @@ enum Kind {
     Bins(Bins),
 }
 
+/// How often the rows of a batch occur.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Times<'a> {
+    /// Once each; there are so many.
+    Once(usize),
+    /// Each row so often, at least once.
+    Each(&'a [u64]),
+}
+
 /// So many rows cannot be in one file, and sums of so many do not overflow. A state with more is damaged.
 const MOST_ROWS: u64 = 1 << 48;
 
@@ -123,11 +132,82 @@ impl State {
     /// Takes in the rows of one batch. `filter` has a bit for each row that counts.
     pub(crate) fn update(
         &mut self,
-        rows: usize,
+        times: Times<'_>,
         inputs: &[&ArrayRef],
         filter: Option<&BooleanBuffer>,
     ) -> Result<(), Trouble> {
-        self.rows += filter.map_or(rows, BooleanBuffer::count_set_bits) as u64;
+        match times {
+            Times::Once(rows) => {
+                self.rows += filter.map_or(rows, BooleanBuffer::count_set_bits) as u64;
+                self.update_once(inputs, filter)
+            }
+            Times::Each(times) => {
+                let counts = |row: usize| filter.is_none_or(|filter| filter.value(row));
+                self.rows += sum_where(times, counts);
+                self.update_each(times, inputs, filter)
+            }
+        }
+    }
+
+    /// Takes in the inputs of rows that occur more than once: see [`Measure::is_countable`].
+    fn update_each(
+        &mut self,
+        times: &[u64],
+        inputs: &[&ArrayRef],
+        filter: Option<&BooleanBuffer>,
+    ) -> Result<(), Trouble> {
+        let Some(input) = inputs.first().copied() else {
+            return Ok(());
+        };
+        let nulls = input.logical_nulls();
+        let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
+        let counts = |row: usize| filter.is_none_or(|filter| filter.value(row));
+        let values = || sum_where(times, |row| counts(row) && !is_null(row));
+        match &mut self.kind {
+            Kind::Rows => {}
+            Kind::Nulls { bad } => *bad += sum_where(times, |row| counts(row) && is_null(row)),
+            Kind::False { bad } => {
+                let Some(good) = conditions(input)? else {
+                    return Ok(());
+                };
+                *bad += sum_where(times, |row| {
+                    counts(row) && !is_null(row) && !good.value(row)
+                });
+            }
+            Kind::Extreme(extreme) => {
+                extreme.update_each(values(), &others_as_null(input, filter)?)?;
+            }
+            Kind::Distinct(distinct) => {
+                distinct.update_each(values(), &others_as_null(input, filter)?)?;
+            }
+            Kind::Sum(sum) => sum.update_each(times, &others_as_null(input, filter)?)?,
+            Kind::Frequent(frequent) => {
+                frequent.update_each(times, &others_as_null(input, filter)?)?;
+            }
+            Kind::Types(types) => {
+                let passing = |(row, times): (usize, &u64)| counts(row).then_some(*times);
+                let times: Vec<u64> = times.iter().enumerate().filter_map(passing).collect();
+                types.update_each(&times, &only_passing(input, filter)?)?;
+            }
+            Kind::Moments(_)
+            | Kind::Shape(_)
+            | Kind::Comoments(_)
+            | Kind::Quantiles(_)
+            | Kind::Bins(_) => {
+                return Err(Trouble::new(
+                    "bug: the measure is not of distinct values and their counts",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in the inputs of rows.
+    fn update_once(
+        &mut self,
+        inputs: &[&ArrayRef],
+        filter: Option<&BooleanBuffer>,
+    ) -> Result<(), Trouble> {
         let Some(input) = inputs.first().copied() else {
             return Ok(());
         };
@@ -135,16 +215,8 @@ impl State {
             Kind::Rows => {}
             Kind::Nulls { bad } => *bad += count_nulls(input, filter),
             Kind::False { bad } => {
-                match input.as_boolean_opt() {
-                    Some(good) => *bad += count_false(good, filter),
-                    // A condition that is always null has no type.
-                    None if input.data_type().is_null() => {}
-                    None => {
-                        return Err(Trouble::new(format!(
-                            "a condition has the type {}, which is neither true nor false",
-                            input.data_type()
-                        )));
-                    }
+                if let Some(good) = conditions(input)? {
+                    *bad += count_false(good, filter);
                 }
             }
             Kind::Extreme(extreme) => extreme.update(&others_as_null(input, filter)?)?,
@@ -243,7 +315,7 @@ impl State {
             Kind::Moments(moments) => moments.write(&mut to),
             Kind::Shape(shape) => shape.write(&mut to),
             Kind::Comoments(comoments) => comoments.write(&mut to),
-            Kind::Quantiles(quantiles) => quantiles.write(&mut to),
+            Kind::Quantiles(quantiles) => quantiles.write(&mut to)?,
             Kind::Distinct(distinct) => distinct.write(&mut to),
             Kind::Types(types) => types.write(&mut to),
             // Text of any length, which only profiles ask for.
@@ -308,13 +380,35 @@ impl State {
             },
             Kind::Shape(shape) => shape.finish(rows),
             Kind::Comoments(comoments) => comoments.finish(rows),
-            Kind::Quantiles(quantiles) => Measured::Quantiles { rows, quantiles },
+            Kind::Quantiles(quantiles) => Measured::Quantiles {
+                rows,
+                quantiles: Box::new(quantiles.finish()?),
+            },
             Kind::Distinct(distinct) => distinct.finish(rows),
             Kind::Frequent(frequent) => Measured::Frequent { rows, frequent },
             Kind::Types(types) => Measured::Types { rows, types },
             Kind::Bins(bins) => Measured::Bins { rows, bins },
         })
     }
+}
+
+/// The truth values of a condition; none when all are null.
+fn conditions(input: &ArrayRef) -> Result<Option<&BooleanArray>, Trouble> {
+    match input.as_boolean_opt() {
+        Some(good) => Ok(Some(good)),
+        // A condition that is always null has no type.
+        None if input.data_type().is_null() => Ok(None),
+        None => Err(Trouble::new(format!(
+            "a condition has the type {}, which is neither true nor false",
+            input.data_type()
+        ))),
+    }
+}
+
+/// How often the rows occur for which something is true.
+fn sum_where(times: &[u64], is_true: impl Fn(usize) -> bool) -> u64 {
+    let rows = times.iter().enumerate();
+    rows.filter(|(row, _)| is_true(*row)).map(|(_, n)| n).sum()
 }
 
 fn count_nulls(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> u64 {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::Session;
 use datafusion::common::{Result as DataFusionResult, ScalarValue};
 use datafusion::datasource::listing::{FileRange, PartitionedFile};
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::{TableSchema, TableSchemaBuilder};
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::LakeScan;
+use super::dictionaries::{WithDictionaries, dictionary_type, has_dictionaries};
 use crate::stats::Side;
 use crate::{CatalogError, DataFile, TableSnapshot};
 
@@ -19,13 +23,15 @@ pub struct FileParts {
     scan: LakeScan,
 }
 
-/// A plan over some files.
-#[derive(Debug)]
-pub struct FileScan {
-    /// The plan; each of its partitions reads one file, or a piece of one.
-    pub plan: Arc<dyn ExecutionPlan>,
-    /// The file that each partition reads.
-    pub files: Vec<usize>,
+/// One of the pieces that a file is cut into. A row group belongs to the piece that its middle lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FilePiece {
+    /// The file, by its number.
+    pub file: usize,
+    /// Which piece it is, from 0.
+    pub number: u64,
+    /// How many pieces the file is cut into.
+    pub of: u64,
 }
 
 impl FileParts {
@@ -40,45 +46,72 @@ impl FileParts {
         &self.scan.snapshot.files
     }
 
-    /// A plan that reads some columns of some files, both by their numbers; the columns come in this order. Files are
-    /// cut into pieces when there are fewer of them than partitions that run at once.
+    /// Some files in pieces. They are cut when there are fewer of them than partitions that run at once, and they are
+    /// large enough.
+    pub fn pieces(&self, session: &dyn Session, files: &[usize]) -> Vec<FilePiece> {
+        let options = session.config_options();
+        let at_once = options.execution.target_partitions;
+        let wanted = at_once.div_ceil(files.len().max(1)) as u64;
+        let least_bytes = options.optimizer.repartition_file_min_size as u64;
+        let cut = |file: &usize| {
+            let file = *file;
+            let size = self.files()[file].size;
+            let of = wanted.min(size / least_bytes.max(1)).max(1);
+            (0..of).map(move |number| FilePiece { file, number, of })
+        };
+        files.iter().flat_map(cut).collect()
+    }
+
+    /// A plan of one partition that reads some columns of a piece of a file; columns go by their numbers, and come in
+    /// this order. Those of `encoded` that are text come as the file has them: as dictionaries (`Int32` keys) when all of
+    /// their values stand in such, and else as views.
     ///
     /// It is to be run as it is: the optimizer would put files together.
     ///
     /// # Errors
-    /// When the table's store is not there.
-    pub fn scan(
+    /// When the table's store is not there, or the file's footer cannot be read.
+    pub async fn scan(
         &self,
         session: &dyn Session,
         columns: &[usize],
-        files: &[usize],
-    ) -> DataFusionResult<FileScan> {
-        let options = session.config_options();
-        let wanted = options
-            .execution
-            .target_partitions
-            .div_ceil(files.len().max(1));
-        let least_bytes = options.optimizer.repartition_file_min_size as u64;
-        let mut groups = Vec::new();
-        let mut of_partitions = Vec::new();
-        for file in files {
-            let whole = self.scan.partitioned_file(*file)?;
-            for piece in pieces(&whole, wanted as u64, least_bytes) {
-                groups.push(FileGroup::new(vec![piece]));
-                of_partitions.push(*file);
+        encoded: &[usize],
+        piece: FilePiece,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let file = self.scan.partitioned_file(piece.file)?;
+        let mut readers = self.scan.readers(session)?;
+        let mut read_schema = self.scan.read_schema.clone();
+        let encoded = self.text_of_files(encoded);
+        if !encoded.is_empty() {
+            let metrics = ExecutionPlanMetricsSet::new();
+            let mut reader = readers.create_reader(0, file.clone(), None, &metrics)?;
+            let footer = reader.get_metadata(None).await?;
+            let (dictionaries, views) = encoded
+                .into_iter()
+                .partition::<Vec<_>, _>(|column| has_dictionaries(&footer, column));
+            read_schema = with_types(&read_schema, &dictionaries, &dictionary_type());
+            read_schema = with_types(&read_schema, &views, &DataType::Utf8View);
+            if !dictionaries.is_empty() {
+                let (inner, columns) = (readers, dictionaries.into());
+                readers = Arc::new(WithDictionaries { inner, columns });
             }
         }
         let config = self
             .scan
-            .source(session, Some(&columns.to_vec()))?
-            .with_file_groups(groups)
-            // A partition that is done must not take over files of the others.
-            .with_preserve_order(true)
+            .source_of(session, Some(&columns.to_vec()), read_schema, readers)?
+            .with_file_groups(vec![FileGroup::new(vec![cut(file, piece)])])
             .build();
-        Ok(FileScan {
-            plan: DataSourceExec::from_data_source(config),
-            files: of_partitions,
-        })
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The names of those of some columns that are text and stand in the files.
+    fn text_of_files(&self, columns: &[usize]) -> Vec<String> {
+        let table = &self.scan.snapshot;
+        let fields = columns.iter().map(|column| table.schema.field(*column));
+        fields
+            .filter(|field| *field.data_type() == DataType::Utf8)
+            .map(|field| field.name().clone())
+            .filter(|name| !table.partition_columns.contains(name))
+            .collect()
     }
 
     /// Rows of a file, when its statistics say so.
@@ -99,24 +132,33 @@ impl FileParts {
     }
 }
 
-/// A file in so many pieces, when each is large enough. A row group belongs to the piece that its middle lies in.
-fn pieces(file: &PartitionedFile, wanted: u64, least_bytes: u64) -> Vec<PartitionedFile> {
+/// The same columns, some of them in another type.
+fn with_types(read_schema: &TableSchema, columns: &[String], data_type: &DataType) -> TableSchema {
+    let fields = read_schema.file_schema().fields().iter().map(|field| {
+        let is_wanted = columns.contains(field.name());
+        let wanted = || Field::clone(field).with_data_type(data_type.clone());
+        is_wanted.then(wanted).map_or(Arc::clone(field), Arc::new)
+    });
+    let file_schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    TableSchemaBuilder::new(file_schema)
+        .with_table_partition_cols(read_schema.table_partition_cols().to_vec())
+        .build()
+}
+
+/// A piece of a file.
+fn cut(mut file: PartitionedFile, piece: FilePiece) -> PartitionedFile {
     let size = file.object_meta.size;
-    let count = wanted.min(size / least_bytes.max(1)).max(1);
-    let end = |piece: u64| i64::try_from(u128::from(size) * u128::from(piece) / u128::from(count));
-    let piece = |number: u64| {
-        let mut piece = file.clone();
-        piece.range = Some(FileRange {
-            start: end(number).ok()?,
-            end: end(number + 1).ok()?,
-        });
-        Some(piece)
+    let end = |number: u64| {
+        let end = u128::from(size) * u128::from(number) / u128::from(piece.of.max(1));
+        i64::try_from(end).unwrap_or(i64::MAX)
     };
-    if count == 1 {
-        return vec![file.clone()];
+    if piece.of > 1 {
+        file.range = Some(FileRange {
+            start: end(piece.number),
+            end: end(piece.number + 1),
+        });
     }
-    let cut: Option<Vec<_>> = (0..count).map(piece).collect();
-    cut.unwrap_or_else(|| vec![file.clone()])
+    file
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! The pass over rows in parts: what is known or kept of a part is not read again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::JoinSet;
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use tracing::warn;
 
 use super::{Program, Scan, States, merge, panicked, run_partition, stopped};
 use crate::finding::Sources;
 use crate::kept::KeptStates;
-use crate::parts::{Parts, known_state};
+use crate::parts::{Parts, Piece, known_state};
 use crate::plan::Trouble;
 use crate::state::State;
 use crate::state::fingerprint::Fingerprint;
@@ -19,7 +20,57 @@ use crate::state::fingerprint::Fingerprint;
 /// The states of the pieces of a part that were read, and how many pieces these are.
 struct Reading {
     states: Vec<Result<State, Trouble>>,
-    pieces: usize,
+    pieces: u64,
+}
+
+/// What reads pieces for some measures.
+struct Reader {
+    scan: Scan,
+    parts: Arc<dyn Parts>,
+    session: SessionContext,
+    state: SessionState,
+    columns: Vec<usize>,
+    /// Those of the columns that may come as they are encoded.
+    encoded: Vec<usize>,
+    /// The programs for the types in which the columns came.
+    programs: Mutex<Vec<(SchemaRef, Arc<Program>)>>,
+}
+
+impl Reader {
+    fn new(scan: Scan, parted: &Parted<'_>) -> Self {
+        let columns = scan.needed_columns(&parted.schema);
+        let countable = scan.countable_columns();
+        let is_countable =
+            |column: &usize| countable.contains(parted.schema.field(*column).name().as_str());
+        Self {
+            encoded: columns.iter().copied().filter(is_countable).collect(),
+            columns,
+            parts: Arc::clone(parted.parts),
+            session: parted.session.clone(),
+            state: parted.session.state(),
+            programs: Mutex::default(),
+            scan,
+        }
+    }
+
+    /// The states of the measures over a piece.
+    async fn read(self: Arc<Self>, piece: Piece) -> Result<Vec<Result<State, Trouble>>, Trouble> {
+        let (columns, encoded) = (&self.columns, &self.encoded);
+        let plan = self.parts.scan(&self.state, columns, encoded, piece);
+        let plan = plan.await?;
+        let stream = plan.execute(0, self.session.task_ctx())?;
+        run_partition(self.program(&stream.schema())?, stream).await
+    }
+
+    fn program(&self, schema: &SchemaRef) -> Result<Arc<Program>, Trouble> {
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, program)) = programs.iter().find(|(known, _)| known == schema) {
+            return Ok(Arc::clone(program));
+        }
+        let program = Arc::new(Program::new(&self.session, &self.scan, schema)?);
+        programs.push((Arc::clone(schema), Arc::clone(&program)));
+        Ok(program)
+    }
 }
 
 /// What is done for all parts.
@@ -88,7 +139,7 @@ impl Parted<'_> {
                     continue;
                 }
                 let (wanted, filter) = &self.scan.measures[measure];
-                let data_types = &program.steps[measure].data_types;
+                let data_types = program.data_types(measure);
                 let parts = self.parts.as_ref();
                 let known = known_state(parts, part, wanted, filter.as_ref(), data_types);
                 if let Some(known) = known {
@@ -119,7 +170,7 @@ impl Parted<'_> {
         let key = self.parts.keys()[part];
         let bytes = self.kept.as_ref()?.get(key, fingerprint)?;
         let (wanted, _) = &self.scan.measures[measure];
-        match State::read(&bytes, wanted, &program.steps[measure].data_types) {
+        match State::read(&bytes, wanted, program.data_types(measure)) {
             Ok(state) => Some(state),
             Err(error) => {
                 warn!(part = ?key, %error, "a stored state cannot be read, and is computed anew");
@@ -142,47 +193,44 @@ impl Parted<'_> {
             let (measure, filter) = self.scan.measures[*measure].clone();
             wanted.add(measure, filter, false);
         }
-        let columns = wanted.needed_columns(&self.schema);
-        let scan = self.parts.scan(&self.session.state(), &columns, of_parts)?;
-        let program = Arc::new(Program::new(self.session, &wanted, &scan.plan.schema())?);
-        let mut pieces: HashMap<usize, usize> = HashMap::new();
-        for part in &scan.parts {
-            *pieces.entry(*part).or_default() += 1;
-        }
+        let mut waiting = self
+            .parts
+            .pieces(&self.session.state(), of_parts)
+            .into_iter();
+        let reader = Arc::new(Reader::new(wanted, self));
         let mut reading: HashMap<usize, Reading> = HashMap::new();
-        let mut waiting = 0..scan.parts.len();
         let mut tasks = JoinSet::new();
         loop {
             let free = self.at_once() - tasks.len();
-            for partition in waiting.by_ref().take(free) {
-                let stream = scan.plan.execute(partition, self.session.task_ctx())?;
-                let states = run_partition(Arc::clone(&program), stream);
-                tasks.spawn(async move { (partition, states.await) });
+            for piece in waiting.by_ref().take(free) {
+                let states = Arc::clone(&reader).read(piece);
+                tasks.spawn(async move { (piece, states.await) });
             }
-            let (partition, states) = match tasks.join_next().await {
-                Some(Ok((partition, states))) => (partition, states?),
+            let (piece, states) = match tasks.join_next().await {
+                Some(Ok((piece, states))) => (piece, states?),
                 Some(Err(error)) if error.is_panic() => {
                     return Err(panicked(error.into_panic().as_ref()));
                 }
                 Some(Err(error)) => return Err(stopped(&error)),
                 None => return Ok(()),
             };
-            let part = scan.parts[partition];
-            let of_part = reading.entry(part).or_insert_with(|| Reading {
-                states: program.states(),
-                pieces: 0,
-            });
-            merge(&mut of_part.states, states);
-            of_part.pieces += 1;
-            if pieces.get(&part) == Some(&of_part.pieces)
-                && let Some(whole) = reading.remove(&part)
-            {
-                self.finish_part(part, measures, whole.states);
+            let whole = match reading.remove(&piece.part) {
+                Some(mut other) => {
+                    merge(&mut other.states, states);
+                    other.pieces += 1;
+                    other
+                }
+                None => Reading { states, pieces: 1 },
+            };
+            if whole.pieces == piece.of {
+                self.finish_part(piece.part, measures, whole.states);
+            } else {
+                reading.insert(piece.part, whole);
             }
         }
     }
 
-    /// So many partitions are read at once.
+    /// So many pieces are read at once.
     fn at_once(&self) -> usize {
         let state = self.session.state_ref();
         let state = state.read();

@@ -81,6 +81,14 @@ impl Distinct {
         Ok(())
     }
 
+    /// Takes in the distinct ones of so many values.
+    pub(super) fn update_each(&mut self, values: u64, distinct: &ArrayRef) -> Result<(), Trouble> {
+        let before = self.values;
+        self.update(distinct)?;
+        self.values = before + values;
+        Ok(())
+    }
+
     fn take_text<'a>(&mut self, texts: &impl StringArrayType<'a>) {
         for text in texts.iter().flatten() {
             self.sketch.update(raw_bytes::from_str(text));
@@ -100,9 +108,12 @@ impl Distinct {
         };
         let from = data.offset() * width;
         let bytes = &buffer.as_slice()[from..from + data.len() * width];
+        let mut last: &[u8] = &[];
         for (row, value) in bytes.chunks_exact(width).enumerate() {
-            if data.is_valid(row) {
+            // A value that repeats adds nothing.
+            if value != last && data.is_valid(row) {
                 self.sketch.update(raw_bytes::from_slice(value));
+                last = value;
             }
         }
     }

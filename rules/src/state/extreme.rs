@@ -22,11 +22,13 @@ pub(super) struct Extreme {
 
 impl Extreme {
     pub(super) fn min(data_type: &DataType) -> Result<Self, Trouble> {
-        Ok(Self::new(Box::new(MinAccumulator::try_new(data_type)?)))
+        let accumulator = MinAccumulator::try_new(whole_text(data_type))?;
+        Ok(Self::new(Box::new(accumulator)))
     }
 
     pub(super) fn max(data_type: &DataType) -> Result<Self, Trouble> {
-        Ok(Self::new(Box::new(MaxAccumulator::try_new(data_type)?)))
+        let accumulator = MaxAccumulator::try_new(whole_text(data_type))?;
+        Ok(Self::new(Box::new(accumulator)))
     }
 
     fn new(accumulator: Box<dyn Accumulator>) -> Self {
@@ -44,7 +46,19 @@ impl Extreme {
         }
         self.values += values as u64;
         self.has_nan |= has_nan(input)?;
-        Ok(self.accumulator.update_batch(std::slice::from_ref(input))?)
+        let input = match whole_text(input.data_type()) {
+            data_type if data_type == input.data_type() => std::sync::Arc::clone(input),
+            data_type => cast(input, data_type)?,
+        };
+        Ok(self.accumulator.update_batch(&[input])?)
+    }
+
+    /// Takes in the distinct ones of so many values.
+    pub(super) fn update_each(&mut self, values: u64, distinct: &ArrayRef) -> Result<(), Trouble> {
+        let before = self.values;
+        self.update(distinct)?;
+        self.values = before + values;
+        Ok(())
     }
 
     /// The other state stays as it is; reading an accumulator takes it mutably.
@@ -64,9 +78,7 @@ impl Extreme {
 
     /// The state of so many values of which the outermost is known.
     pub(super) fn take(&mut self, outermost: &ScalarValue, values: u64) -> Result<(), Trouble> {
-        self.update(&outermost.to_array()?)?;
-        self.values = values;
-        Ok(())
+        self.update_each(values, &outermost.to_array()?)
     }
 
     /// Whether the value has a form to be written in.
@@ -89,7 +101,7 @@ impl Extreme {
         let values = from.count_within(rows)?;
         let has_nan = from.bool()?;
         if values > 0 {
-            let outermost = scalar::read(from, data_type)?;
+            let outermost = scalar::read(from, whole_text(data_type))?;
             self.take(&outermost, values)
                 .map_err(|_| DecodeError::Damaged("a value that its type does not have"))?;
         }
@@ -110,6 +122,14 @@ impl Extreme {
             values: self.values,
             value,
         })
+    }
+}
+
+/// The type in which values of a type are compared: text comes in more than one layout, and states of all merge.
+const fn whole_text(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Utf8View => &DataType::Utf8,
+        other => other,
     }
 }
 

@@ -61,11 +61,26 @@ impl Frequent {
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
         let text = cast(&one_zero(input)?, &DataType::Utf8View)?;
         for value in text.as_string_view().iter().flatten() {
-            let kept = &value[..value.floor_char_boundary(MOST_BYTES)];
-            self.is_cut |= kept.len() < value.len();
-            self.sketch.update_ref(kept);
+            self.take(value, 1);
         }
         Ok(())
+    }
+
+    /// Takes in values, each so many times.
+    pub(super) fn update_each(&mut self, times: &[u64], input: &ArrayRef) -> Result<(), Trouble> {
+        let text = cast(&one_zero(input)?, &DataType::Utf8View)?;
+        for (value, times) in std::iter::zip(text.as_string_view(), times) {
+            if let Some(value) = value {
+                self.take(value, *times);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, value: &str, times: u64) {
+        let kept = &value[..value.floor_char_boundary(MOST_BYTES)];
+        self.is_cut |= kept.len() < value.len();
+        self.sketch.update_with_count_ref(kept, times);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

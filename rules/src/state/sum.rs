@@ -36,6 +36,27 @@ enum Total {
     },
 }
 
+impl Total {
+    /// The sum of no values of the same type.
+    const fn nothing(&self) -> Self {
+        match self {
+            Self::Exact { scale, .. } => Self::Exact {
+                unscaled: Some(0),
+                scale: *scale,
+            },
+            Self::Wide { scale, .. } => Self::Wide {
+                unscaled: Some(i256::ZERO),
+                scale: *scale,
+            },
+            Self::Float { .. } => Self::Float {
+                sum: 0.0,
+                lost: 0.0,
+                has_infinite: false,
+            },
+        }
+    }
+}
+
 /// The kinds of totals, as they are written.
 const EXACT: u8 = 0;
 const WIDE: u8 = 1;
@@ -98,6 +119,30 @@ impl Sum {
                 // Only such values, or an overflow, make it infinite: they are looked for in that rare case.
                 *has_infinite |= !sum.is_finite() && array.iter().flatten().any(|v| !v.is_finite());
             }
+        }
+        Ok(())
+    }
+
+    /// Takes in values, each so many times.
+    pub(super) fn update_each(&mut self, times: &[u64], input: &ArrayRef) -> Result<(), Trouble> {
+        for (row, times) in times.iter().enumerate() {
+            let mut one = Self {
+                values: 0,
+                total: self.total.nothing(),
+            };
+            one.update(&input.slice(row, 1))?;
+            one.values *= times;
+            match &mut one.total {
+                Total::Exact { unscaled, .. } => {
+                    *unscaled = unscaled.and_then(|value| value.checked_mul(i128::from(*times)));
+                }
+                Total::Wide { unscaled, .. } => {
+                    let times = i256::from_i128(i128::from(*times));
+                    *unscaled = unscaled.and_then(|value| value.checked_mul(times));
+                }
+                Total::Float { sum, .. } => *sum *= *times as f64,
+            }
+            self.merge(&one)?;
         }
         Ok(())
     }

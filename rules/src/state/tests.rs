@@ -136,7 +136,9 @@ fn state(measure: &Measure, data_type: &DataType, seeds: &[Option<i64>]) -> Stat
     let mut state = empty(measure, data_type);
     let input = array(seeds, data_type);
     let inputs = vec![&input; measure.inputs().len()];
-    state.update(seeds.len(), &inputs, None).unwrap();
+    state
+        .update(Times::Once(seeds.len()), &inputs, None)
+        .unwrap();
     state
 }
 

@@ -70,6 +70,25 @@ impl TypeCounts {
         Ok(())
     }
 
+    /// Takes in values, each so many times.
+    pub(super) fn update_each(&mut self, times: &[u64], input: &ArrayRef) -> Result<(), Trouble> {
+        for (row, times) in times.iter().enumerate() {
+            let mut one = Self::default();
+            one.update(&input.slice(row, 1))?;
+            for count in [
+                &mut one.nulls,
+                &mut one.fractional,
+                &mut one.integral,
+                &mut one.boolean,
+                &mut one.text,
+            ] {
+                *count *= times;
+            }
+            self.merge(&one);
+        }
+        Ok(())
+    }
+
     const fn of(&mut self, likeness: Likeness) -> &mut u64 {
         match likeness {
             Likeness::Fractional => &mut self.fractional,

@@ -3,6 +3,7 @@
 mod cases;
 mod collected;
 mod deequ;
+mod dictionaries;
 mod exact;
 mod faults;
 mod files;

@@ -4,18 +4,19 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::{max, min};
-use datafusion::arrow::datatypes::{Int64Type, SchemaRef};
+use datafusion::arrow::compute::{cast, concat_batches, max, min};
+use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
 use super::properties::{Row, batch, row};
 use super::{cases_of, now, parse, provider, session, subject};
 use crate::{
-    CheckResult, DecodeError, End, KeptStates, Origin, PartKey, PartScan, Parts, Report, Subject,
+    CheckResult, DecodeError, End, KeptStates, Origin, PartKey, Parts, Piece, Report, Subject,
     judge,
 };
 
@@ -29,6 +30,12 @@ columns:
   n: [not_null, {not_null: {where: t = 'a', name: filtered}}, {between: {min: -5, max: 5.5}}, unique, {min: {at_least: 0}}, {max: {at_least: 0}}, {max: {at_least: 0, where: n < 3, name: filtered}}, {sum: {at_least: 0}}, {mean: {at_least: 0}}, {range: {at_most: 3}}, {zeros: {at_most: 3}}, {correlation: {with: f, at_least: -0.9876}}, {approx_distinct: {at_least: 1}}, {ratio_of_sums: {with: f, at_least: 0}}]
   f: [{between: {max: 1.5}}, {quantile: {at: 50%, at_least: 0.0123}}, {interquartile_range: {at_least: 0.0123}}, {distribution: {edges: [-4, 0, 4], shares: [50%, 50%], distance: l_infinity, at_most: 0.5432}}, {min: {at_least: 0}}, {sum: {at_least: 0}}, {stddev: {at_least: 0}}, {variance: {at_least: 0.0123, where: n < 3, name: filtered}}, {skewness: {at_least: 0.0123}}, {kurtosis: {at_least: 0.0123}}]
   t: [{data_type: integral}, {approx_distinct: {at_least: 1}}, {one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {max: {at_most: z}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9, where: n < 3}}]
+";
+
+/// Checks of one column alone, which comes as a dictionary.
+const OF_TEXT: &str = "
+columns:
+  t: [not_null, {not_null: {where: t = 'a', name: filtered}}, {data_type: integral}, {approx_distinct: {at_least: 1}}, {one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {matches: {pattern: '^a', where: t is not null, name: filtered}}, {max: {at_most: z}}, {min: {at_most: z, where: t <> 'a'}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9}}]
 ";
 
 /// Parts in memory.
@@ -87,6 +94,35 @@ impl Memory {
     }
 }
 
+/// The same rows with some columns in another layout of text.
+fn with_layout(
+    batches: &[RecordBatch],
+    encoded: &[usize],
+    text: &DataType,
+) -> (SchemaRef, Vec<RecordBatch>) {
+    let schema = schema();
+    let fields = schema.fields().iter().enumerate().map(|(index, field)| {
+        let is_encoded = encoded.contains(&index) && *field.data_type() == DataType::Utf8;
+        match is_encoded {
+            true => Field::clone(field).with_data_type(text.clone()),
+            false => Field::clone(field),
+        }
+    });
+    let wanted = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let whole = concat_batches(&schema, batches).unwrap();
+    let columns = std::iter::zip(whole.columns(), wanted.fields());
+    let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap());
+    let whole = RecordBatch::try_new(Arc::clone(&wanted), columns.collect()).unwrap();
+    let mut from = 0;
+    let slice = |batch: &RecordBatch| {
+        let rows = batch.num_rows();
+        from += rows;
+        whole.slice(from - rows, rows)
+    };
+    let batches = batches.iter().map(slice).collect();
+    (wanted, batches)
+}
+
 #[async_trait]
 impl Parts for Memory {
     fn keys(&self) -> &[PartKey] {
@@ -97,28 +133,43 @@ impl Parts for Memory {
         self.kept.clone()
     }
 
-    fn scan(
+    fn pieces(&self, _: &dyn Session, parts: &[usize]) -> Vec<Piece> {
+        let halves = |part: &usize| {
+            let part = *part;
+            (0..2).map(move |number| Piece {
+                part,
+                number,
+                of: 2,
+            })
+        };
+        parts.iter().flat_map(halves).collect()
+    }
+
+    async fn scan(
         &self,
         _: &dyn Session,
         columns: &[usize],
-        parts: &[usize],
-    ) -> Result<PartScan, DataFusionError> {
-        self.reads.lock().unwrap().extend(parts);
-        let mut partitions = Vec::new();
-        let mut of_partitions = Vec::new();
-        for part in parts {
-            // A part of several batches comes in two pieces.
-            let (left, right) = self.parts[*part].split_at(self.parts[*part].len() / 2);
-            for piece in [left, right] {
-                partitions.push(piece.to_vec());
-                of_partitions.push(*part);
-            }
+        encoded: &[usize],
+        piece: Piece,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        if piece.number == 0 {
+            self.reads.lock().unwrap().push(piece.part);
         }
-        let plan = MemorySourceConfig::try_new_exec(&partitions, schema(), Some(columns.to_vec()))?;
-        Ok(PartScan {
-            plan,
-            parts: of_partitions,
-        })
+        // A part of several batches comes in two pieces.
+        let batches = &self.parts[piece.part];
+        let (left, right) = batches.split_at(batches.len() / 2);
+        let half = [left, right][piece.number as usize];
+        // The halves come as two different files may.
+        let text = [
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            DataType::Utf8View,
+        ];
+        let (schema, half) = with_layout(half, encoded, &text[piece.number as usize]);
+        Ok(MemorySourceConfig::try_new_exec(
+            &[half],
+            schema,
+            Some(columns.to_vec()),
+        )?)
     }
 
     fn rows(&self, part: usize) -> Option<u64> {
@@ -233,6 +284,7 @@ proptest! {
     fn stored_states_come_to_what_a_fresh_scan_finds(
         changes in proptest::collection::vec(change(), 1..7),
         has_statistics in any::<bool>(),
+        yaml in prop::sample::select(vec![YAML, OF_TEXT]),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut kept = kept();
@@ -241,7 +293,7 @@ proptest! {
             apply(change, number, &mut parts);
             let table = Memory { has_statistics, ..Memory::new(&parts, &kept) };
             let (stored, fresh) = runtime.block_on(async {
-                (table.report(YAML).await, table.fresh(YAML).await)
+                (table.report(yaml).await, table.fresh(yaml).await)
             });
             prop_assert_eq!(stored.rows, fresh.rows);
             for (found, expected) in std::iter::zip(&stored.checks, &fresh.checks) {

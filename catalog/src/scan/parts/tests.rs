@@ -1,13 +1,13 @@
-//! Each partition of a plan over parts reads its own file and no other, and all of it.
+//! Each piece is of its own file and no other, and the pieces of a file are all of it.
 
 use datafusion::arrow::array::{
-    ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
+    RecordBatch, StringArray, TimestampMicrosecondArray,
 };
+use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
 
 use super::*;
 use crate::fixture::{Fixture, commit_deletion_vector, rows, session};
@@ -16,10 +16,21 @@ fn ints(values: impl IntoIterator<Item = i64>) -> ArrayRef {
     Arc::new(Int64Array::from_iter_values(values))
 }
 
-/// The values of a partition, which is the only one that runs.
-async fn values(session: &SessionContext, scan: &FileScan, partition: usize) -> Vec<i64> {
-    let stream = scan.plan.execute(partition, session.task_ctx()).unwrap();
-    let batches: Vec<_> = stream.try_collect().await.unwrap();
+/// Some columns of a piece, those that can as dictionaries.
+async fn read(
+    session: &SessionContext,
+    parts: &FileParts,
+    columns: &[usize],
+    piece: FilePiece,
+) -> Vec<RecordBatch> {
+    let state = session.state();
+    let plan = parts.scan(&state, columns, columns, piece).await.unwrap();
+    collect(plan, session.task_ctx()).await.unwrap()
+}
+
+/// The numbers of a piece.
+async fn values(session: &SessionContext, parts: &FileParts, piece: FilePiece) -> Vec<i64> {
+    let batches = read(session, parts, &[1], piece).await;
     let columns = batches
         .iter()
         .map(|rows| rows.column(0).as_primitive::<Int64Type>().values());
@@ -46,24 +57,99 @@ async fn with_files(files: i64, rows_each: i64) -> (Fixture, FileParts) {
 }
 
 #[tokio::test]
-async fn partition_reads_its_own_file_and_no_other() {
+async fn piece_is_of_its_own_file_and_no_other() {
     let (_fixture, parts) = with_files(5, 3).await;
     let session = session();
-    let scan = parts.scan(&session.state(), &[1], &[3, 1, 4]).unwrap();
-    assert_eq!(scan.files, [3, 1, 4]);
-    for (partition, file) in [3, 1, 4].into_iter().enumerate() {
-        let rows = parts.rows(file).unwrap();
-        let found = values(&session, &scan, partition).await;
-        assert_eq!(found.len() as u64, rows, "{found:?}");
-        let whole = parts.scan(&session.state(), &[1], &[file]).unwrap();
-        let whole = collect(whole.plan, session.task_ctx()).await.unwrap();
-        let whole = whole[0]
-            .column(0)
-            .as_primitive::<Int64Type>()
-            .values()
-            .to_vec();
-        assert_eq!(found, whole);
+    let pieces = parts.pieces(&session.state(), &[3, 1, 4]);
+    let files: Vec<_> = pieces.iter().map(|piece| piece.file).collect();
+    assert_eq!(files, [3, 1, 4]);
+    for piece in pieces {
+        let found = values(&session, &parts, piece).await;
+        let Some(ScalarValue::Int64(Some(first))) = parts.bound(piece.file, "n", Side::Lower)
+        else {
+            panic!("the file has no bound");
+        };
+        assert_eq!(found, (first..first + 3).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn text_comes_as_the_file_has_it() {
+    let fixture = Fixture::new().await;
+    let n = 40_000;
+    let text = |value: &dyn Fn(i64) -> String| -> ArrayRef {
+        let values = (0..n).map(|i| (i % 7 > 0).then(|| value(i)));
+        Arc::new(StringArray::from_iter(values))
+    };
+    // The dictionary of the one outgrows its page.
+    let (few, many) = (
+        |i: i64| format!("value {}", i % 3),
+        |i: i64| format!("{i:099}"),
+    );
+    let batch = rows(vec![
+        ("n", ints(0..n)),
+        ("few", text(&few)),
+        ("many", text(&many)),
+        (
+            "p",
+            Arc::new(StringArray::from_iter_values((0..n).map(|_| "one"))),
+        ),
+    ]);
+    fixture.append("s.t", &["p"], batch.clone()).await;
+    let parts = fixture.snapshot("s.t").await.parts().unwrap().unwrap();
+    let session = session();
+    let piece = parts.pieces(&session.state(), &[0])[0];
+    let found = read(&session, &parts, &[1, 3, 0, 2], piece).await;
+    let found = concat_batches(&found[0].schema(), &found).unwrap();
+    let types: Vec<_> = found
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.data_type().clone())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            dictionary_type(),
+            DataType::Utf8,
+            DataType::Int64,
+            DataType::Utf8View
+        ]
+    );
+    for (column, index) in [("few", 0), ("p", 1), ("n", 2), ("many", 3)] {
+        let wanted = batch.column_by_name(column).unwrap();
+        let plain = cast(found.column(index), wanted.data_type()).unwrap();
+        assert_eq!(&plain, wanted, "{column}");
+    }
+    // Nobody else sees dictionaries, although the footer is remembered.
+    let plan = parts
+        .scan(&session.state(), &[1], &[], piece)
+        .await
+        .unwrap();
+    assert_eq!(*plan.schema().field(0).data_type(), DataType::Utf8);
+    let plain = collect(plan, session.task_ctx()).await.unwrap();
+    assert_eq!(*plain[0].column(0).data_type(), DataType::Utf8);
+}
+
+#[tokio::test]
+async fn text_column_that_a_file_lacks_is_null() {
+    let fixture = Fixture::new().await;
+    fixture
+        .append("s.t", &[], rows(vec![("n", ints([1]))]))
+        .await;
+    let t: ArrayRef = Arc::new(StringArray::from(vec!["a"]));
+    fixture
+        .append("s.t", &[], rows(vec![("n", ints([2])), ("t", t)]))
+        .await;
+    let parts = fixture.snapshot("s.t").await.parts().unwrap().unwrap();
+    let session = session();
+    let mut nulls = Vec::new();
+    for piece in parts.pieces(&session.state(), &[0, 1]) {
+        let found = read(&session, &parts, &[1], piece).await;
+        nulls.push(found[0].column(0).null_count());
+    }
+    nulls.sort_unstable();
+    assert_eq!(nulls, [0, 1]);
 }
 
 #[tokio::test]
@@ -81,11 +167,12 @@ async fn pieces_of_a_file_are_the_file() {
         .options_mut()
         .execution
         .target_partitions = 7;
-    let scan = parts.scan(&session.state(), &[1], &[0]).unwrap();
-    assert_eq!(scan.files, [0; 7]);
+    let pieces = parts.pieces(&session.state(), &[0]);
+    assert_eq!(pieces.len(), 7);
     let mut found = Vec::new();
-    for partition in 0..7 {
-        found.extend(values(&session, &scan, partition).await);
+    for piece in pieces {
+        assert_eq!(piece.file, 0);
+        found.extend(values(&session, &parts, piece).await);
     }
     found.sort_unstable();
     assert_eq!(found, (0..1000).collect::<Vec<_>>());

@@ -1,0 +1,141 @@
+//! Text columns as the dictionaries that a Parquet file has of them.
+//!
+//! DataFusion reads a column in the type that the file's own Arrow schema names. So the schema that stands in the footer
+//! is replaced by one in which some text columns are dictionaries, before DataFusion sees it: keys and distinct values
+//! are then read, and no text is copied for each row.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::arrow::{
+    ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
+};
+use datafusion::parquet::basic::Encoding;
+use datafusion::parquet::errors::Result as ParquetResult;
+use datafusion::parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData,
+};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+/// The type in which such a column comes.
+pub(super) fn dictionary_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// Whether a file has a column in dictionaries alone. Where a dictionary became too large while it was written, values
+/// stand beside it, and reading them as one would cost more than it saves.
+pub(super) fn has_dictionaries(metadata: &ParquetMetaData, column: &str) -> bool {
+    let columns = metadata.file_metadata().schema_descr();
+    let Some(leaf) = columns
+        .columns()
+        .iter()
+        .position(|leaf| leaf.path().parts() == [column])
+    else {
+        return false;
+    };
+    let row_groups = metadata.row_groups();
+    !row_groups.is_empty()
+        && row_groups
+            .iter()
+            .all(|row_group| is_dictionary(row_group.column(leaf)))
+}
+
+fn is_dictionary(column: &ColumnChunkMetaData) -> bool {
+    let pages = column.page_encoding_stats_mask();
+    column.dictionary_page_offset().is_some()
+        && pages.is_some_and(|pages| {
+            pages.is_only(Encoding::RLE_DICTIONARY) || pages.is_only(Encoding::PLAIN_DICTIONARY)
+        })
+}
+
+/// Makes readers of files in which some text columns are dictionaries.
+#[derive(Debug)]
+pub(super) struct WithDictionaries {
+    pub(super) inner: Arc<dyn ParquetFileReaderFactory>,
+    pub(super) columns: Arc<[String]>,
+}
+
+impl ParquetFileReaderFactory for WithDictionaries {
+    fn create_reader(
+        &self,
+        partition_index: usize,
+        file: PartitionedFile,
+        metadata_size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
+        let inner = self
+            .inner
+            .create_reader(partition_index, file, metadata_size_hint, metrics)?;
+        let columns = Arc::clone(&self.columns);
+        Ok(Box::new(Reader { inner, columns }))
+    }
+}
+
+struct Reader {
+    inner: Box<dyn AsyncFileReader + Send>,
+    columns: Arc<[String]>,
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        self.inner.get_bytes(range)
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        self.inner.get_byte_ranges(ranges)
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let metadata = self.inner.get_metadata(options).await?;
+            with_dictionaries(&metadata, &self.columns)
+        }
+        .boxed()
+    }
+}
+
+/// The same file with another Arrow schema in its footer.
+fn with_dictionaries(
+    metadata: &ParquetMetaData,
+    columns: &[String],
+) -> ParquetResult<Arc<ParquetMetaData>> {
+    let file = metadata.file_metadata();
+    let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata())?;
+    let fields = schema.fields().iter().map(|field| {
+        let is_wanted = columns.contains(field.name());
+        let wanted = || Field::clone(field).with_data_type(dictionary_type());
+        is_wanted.then(wanted).map_or(Arc::clone(field), Arc::new)
+    });
+    let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
+    let mut pairs = file.key_value_metadata().cloned().unwrap_or_default();
+    pairs.retain(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+    pairs.push(KeyValue::new(
+        ARROW_SCHEMA_META_KEY.to_owned(),
+        encode_arrow_schema(&schema),
+    ));
+    let file = FileMetaData::new(
+        file.version(),
+        file.num_rows(),
+        file.created_by().map(str::to_owned),
+        Some(pairs),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    let row_groups = metadata.row_groups().to_vec();
+    Ok(Arc::new(ParquetMetaData::new(file, row_groups)))
+}
