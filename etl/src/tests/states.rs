@@ -235,8 +235,8 @@ async fn damaged_truncated_and_foreign_segments_are_computed_anew_and_cleared_aw
         |bytes| bytes.truncate(60),
         |bytes| bytes.clear(),
         |bytes| *bytes = b"something else".to_vec(),
-        // Of version 0.
-        |bytes| bytes[8] = 0,
+        // Of the version before.
+        |bytes| bytes[8] -= 1,
     ] {
         let lake = Lake::with_three_files().await;
         let first = lake.check(RULES).await;

@@ -339,12 +339,12 @@ fn bytes_of_another_measure_or_type_are_an_error() {
     assert!(read(&bytes.unwrap().unwrap(), &max, &DataType::Int8).is_err());
 }
 
-/// States as version 1 writes them. Bytes that were stored must stay readable: whoever has to change a line of the
+/// States as version 2 writes them. Bytes that were stored must stay readable: whoever has to change a line of the
 /// fixture raises the version instead.
 #[test]
 fn stored_bytes_stay_readable() {
     let seeds = [Some(3), None, Some(-7), Some(11)];
-    let fixture = include_str!("golden/version_1.txt").lines();
+    let fixture = include_str!("golden/version_2.txt").lines();
     let fixture: HashMap<&str, &str> = fixture
         .map(|line| line.rsplit_once(": ").unwrap())
         .collect();

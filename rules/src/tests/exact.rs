@@ -321,3 +321,32 @@ async fn decimals_of_all_digits_are_compared() {
         .collect();
     assert_eq!(verdicts, [Pass, Fail, Pass, Pass]);
 }
+
+#[tokio::test]
+async fn nanoseconds_of_the_epoch_deviate_as_their_last_digits_do() {
+    let of = |origin: &str| {
+        format!(
+            "SELECT {origin} + value * value AS x, value AS y FROM generate_series(0, 99) AS t(value)"
+        )
+    };
+    let yaml = "columns: {x: [{variance: {at_least: 0}}, {stddev: {at_least: 0}}, {skewness: {at_least: 0}}, {kurtosis: {at_least: -2}}, {correlation: {with: y, at_least: 0}}]}";
+    let metrics = async |origin: &str| -> Vec<f64> {
+        let results = judge_sql(&of(origin), yaml).await;
+        results
+            .iter()
+            .map(|result| result.metric.unwrap())
+            .collect()
+    };
+    let near = metrics("0").await;
+    for origin in [
+        "1700000000000000000",
+        "arrow_cast('1234567890123456789012345678', 'Decimal128(38, 0)')",
+    ] {
+        for (found, expected) in std::iter::zip(metrics(origin).await, &near) {
+            assert!(
+                (found - expected).abs() <= 1e-12 * expected.abs(),
+                "{origin}: {found} {expected}"
+            );
+        }
+    }
+}

@@ -409,14 +409,15 @@ async fn damaged_truncated_and_other_segments_are_refused_whole() {
         assert!(read.read(&damaged).is_err(), "byte {place}");
         assert_eq!(read.census(|_| true).live, 0);
     }
-    let mut later = segment.clone();
-    later[8] += 1;
-    let found = later[8].into();
-    let error = DecodeError::Version {
-        found,
-        is_later: true,
-    };
-    assert_eq!(self::kept().read(&later), Err(error));
+    for is_later in [true, false] {
+        let mut other = segment.clone();
+        other[8] = if is_later { other[8] + 1 } else { other[8] - 1 };
+        let found = other[8].into();
+        let error = DecodeError::Version { found, is_later };
+        let read = self::kept();
+        assert_eq!(read.read(&other), Err(error));
+        assert_eq!(read.census(|_| true).live, 0);
+    }
     assert_eq!(self::kept().read(&segment), Ok(()));
 }
 
