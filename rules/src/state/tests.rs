@@ -13,7 +13,6 @@ use proptest::prelude::*;
 use super::bins::Edge;
 use super::*;
 use crate::plan::column;
-use crate::tests::cases_of;
 
 /// Values of a column, from which those of any type are made.
 type Seeds = Vec<Option<i64>>;
@@ -141,7 +140,7 @@ fn state_where(
     measure: &Measure,
     data_type: &DataType,
     seeds: &[Option<i64>],
-    filter: Option<BooleanBuffer>,
+    filter: Option<&BooleanBuffer>,
 ) -> State {
     let mut state = empty(measure, data_type);
     let beside = |seed: &Option<i64>| match seed {
@@ -152,7 +151,7 @@ fn state_where(
     let beside: Seeds = seeds.iter().map(beside).collect();
     let columns = [array(seeds, data_type), array(&beside, data_type)];
     let inputs: Vec<_> = columns.iter().take(measure.inputs().len()).collect();
-    state.update(seeds.len(), &inputs, filter.as_ref()).unwrap();
+    state.update(seeds.len(), &inputs, filter).unwrap();
     state
 }
 
@@ -224,7 +223,7 @@ fn is_close(left: f64, right: f64, scale: f64) -> bool {
 }
 
 proptest! {
-    #![proptest_config(cases_of(60))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn states_that_were_bytes_merge_as_those_that_were_not(left in seeds(), right in seeds()) {
@@ -246,7 +245,7 @@ proptest! {
         order in Just([0usize, 1, 2, 3, 4]).prop_shuffle(),
         passes in proptest::option::of(proptest::collection::vec(proptest::bool::weighted(0.7), 30)),
     ) {
-        let filter_of = |wanted: &dyn Fn(usize) -> bool| {
+        let filter_of = |wanted: &dyn Fn(usize) -> bool| -> Option<BooleanBuffer> {
             let passes = passes.as_ref()?;
             Some((0..rows.len()).filter(|row| wanted(*row)).map(|row| passes[row]).collect())
         };
@@ -254,13 +253,13 @@ proptest! {
         let scale = scale.fold(1.0, f64::max);
         for data_type in types() {
             for measure in measures(&data_type) {
-                let whole = state_where(&measure, &data_type, &rows, filter_of(&|_| true));
+                let whole = state_where(&measure, &data_type, &rows, filter_of(&|_| true).as_ref());
                 let mut merged = empty(&measure, &data_type);
                 for wanted in order {
                     let part = rows.iter().zip(&places).filter(|(_, place)| **place == wanted);
                     let part: Seeds = part.map(|(seed, _)| *seed).collect();
                     let filter = filter_of(&|row| places[row] == wanted);
-                    let mut part = state_where(&measure, &data_type, &part, filter);
+                    let mut part = state_where(&measure, &data_type, &part, filter.as_ref());
                     merged.merge(&mut through_bytes(&mut part, &measure, &data_type)).unwrap();
                 }
                 let (merged, whole) = (numbers(merged), numbers(whole));

@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
 use super::properties::{Row, batch, row};
-use super::{cases_of, now, parse, provider, session, subject};
+use super::{now, parse, provider, session, subject};
 use crate::{
     CheckResult, DecodeError, End, KeptStates, Origin, PartKey, PartScan, Parts, Report, Subject,
     Suite, judge,
@@ -226,7 +226,7 @@ static SESSION_AND_RULES: LazyLock<(SessionContext, Suite, Suite)> = LazyLock::n
 });
 
 proptest! {
-    #![proptest_config(cases_of(16))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn stored_states_come_to_what_a_fresh_scan_finds(
