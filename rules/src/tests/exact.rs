@@ -350,3 +350,33 @@ async fn nanoseconds_of_the_epoch_deviate_as_their_last_digits_do() {
         }
     }
 }
+
+#[tokio::test]
+async fn number_of_few_bits_is_compared_as_the_number_that_it_is() {
+    // 32 bits hold 999999.625, and print it as 999999.6; 0.1 in 32 bits is more than 0.1.
+    let large = "(999999.625::float), (0.5::float)";
+    for (yaml, verdict, observed) in [
+        ("max: {equals: 999999.625}", Pass, "999999.625"),
+        ("max: {at_most: 999999.6}", Fail, "999999.625"),
+        ("max: {at_least: 999999.62}", Pass, "999999.625"),
+        ("range: {equals: 999999.125}", Pass, "999999.125"),
+        (
+            "quantile: {at: 1, method: exact, equals: 999999.625}",
+            Pass,
+            "999999.625",
+        ),
+        ("quantile: {at: 1, equals: 999999.625}", Pass, "999999.625"),
+        ("between: {max: 999999.6}", Fail, "50%"),
+        ("between: {min: 0.5, max: 999999.625}", Pass, "100%"),
+        ("sum: {equals: 1000000.125}", Pass, "1000000.125"),
+    ] {
+        check(large, yaml, verdict, observed).await;
+    }
+    let tenth = "(0.1::float)";
+    check(tenth, "max: {at_most: 0.1}", Fail, "just above 0.1").await;
+    check(tenth, "min: {at_least: 0.1}", Pass, "0.1").await;
+    check(tenth, "between: {max: 0.1}", Fail, "0%").await;
+    check(tenth, "between: {min: 0.1, max: 0.10000001}", Pass, "100%").await;
+    // What is listed is a value of the column's type.
+    check(tenth, "one_of: [0.1]", Pass, "100%").await;
+}
