@@ -217,6 +217,15 @@ fn decimals_of_many_digits_deviate_exactly() {
         .map(Some)
         .to_vec();
     check(&[wide], &DataType::Decimal128(38, 10));
+    // Deviations of more than 128 bits.
+    let ends = vec![Some(most), Some(-most), Some(most), Some(-most)];
+    let moments = Measure::Moments(column("x"));
+    let Measured::Moments { squares, .. } =
+        measured(&[ends], &moments, &DataType::Decimal128(38, 10))
+    else {
+        panic!("no moments");
+    };
+    assert_close(squares, 4e56, 4e56, "squares of the ends");
 }
 
 #[test]
