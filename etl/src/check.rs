@@ -5,8 +5,9 @@ mod infer;
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
-use lakegate_catalog::{At, CatalogError, JudgeError, TableName};
+use lakegate_catalog::{At, CatalogError, JudgeError, TableName, TableSnapshot};
 use lakegate_rules::{Report, Suite, Waiver};
 
 use crate::extract::{self, OpenExtract};
@@ -64,12 +65,27 @@ pub async fn check_table(
     name: &TableName,
     suite: Option<Suite>,
 ) -> Result<Report, EtlError> {
-    let catalog = &lakegate.catalog;
-    let snapshot = catalog.snapshot(name, At::Latest).await?;
+    let snapshot = lakegate.catalog.snapshot(name, At::Latest).await?;
     let suite = match suite {
         Some(suite) => suite,
         None => attached(lakegate, name).await?,
     };
+    let now = lakegate.now();
+    let mut report = judge_version(lakegate, name, &snapshot, &suite, now).await?;
+    report.apply_waivers(&waivers(lakegate, name).await?, now);
+    records::record_report(lakegate, &report, snapshot.version).await?;
+    Ok(report)
+}
+
+/// Judges a version of a table, and stores what was measured of its files.
+pub(crate) async fn judge_version(
+    lakegate: &Lakegate,
+    name: &TableName,
+    snapshot: &Arc<TableSnapshot>,
+    suite: &Suite,
+    now: DateTime<Utc>,
+) -> Result<Report, EtlError> {
+    let catalog = &lakegate.catalog;
     let before = snapshot.version - 1;
     let before = match before {
         0.. => match catalog.snapshot(name, At::Version(before)).await {
@@ -81,17 +97,16 @@ pub async fn check_table(
         _ => None,
     };
     let previous = match &before {
-        Some(before) => previous_of(&lakegate.engine, &suite, before).await?,
+        Some(before) => previous_of(&lakegate.engine, suite, before).await?,
         None => None,
     };
     let unread = |error: JudgeError| EtlError::failed("the version before cannot be read", error);
-    let baseline = baseline_of(&suite, before.as_ref()).map_err(unread)?;
-    let now = lakegate.now();
-    let shelf = lakegate.judge().shelf(&snapshot)?;
+    let baseline = baseline_of(suite, before.as_ref()).map_err(unread)?;
+    let shelf = lakegate.judge().shelf(snapshot)?;
     let judged = Judged {
         name: name.clone(),
         rows: snapshot.scan()?,
-        parts: LakeParts::of(&snapshot, &shelf)?,
+        parts: LakeParts::of(snapshot, &shelf)?,
         collected: None,
         added: None,
         previous,
@@ -102,10 +117,8 @@ pub async fn check_table(
         },
         now,
     };
-    let mut report = lakegate.judge().explained(&suite, judged, Vec::new()).await;
-    shelf.save_and_tidy(&file_keys(&snapshot)).await;
-    report.apply_waivers(&waivers(lakegate, name).await?, now);
-    records::record_report(lakegate, &report, snapshot.version).await?;
+    let report = lakegate.judge().explained(suite, judged, Vec::new()).await;
+    shelf.save_and_tidy(&file_keys(snapshot)).await;
     Ok(report)
 }
 

@@ -62,6 +62,26 @@ impl Bound {
     }
 }
 
+impl Bound {
+    /// The least and the most that it allows, where it sets an end.
+    const fn ends(&self) -> (Option<&Value>, Option<&Value>) {
+        match self {
+            Self::AtLeast(low) => (Some(low), None),
+            Self::AtMost(high) => (None, Some(high)),
+            Self::Between(low, high) => (Some(low), Some(high)),
+            Self::Equals(value) => (Some(value), Some(value)),
+        }
+    }
+
+    /// Whether no value meets both.
+    fn excludes(&self, other: &Self) -> bool {
+        let ((low, high), (other_low, other_high)) = (self.ends(), other.ends());
+        [(low, other_high), (other_low, high)]
+            .iter()
+            .any(|ends| matches!(ends, (Some(low), Some(high)) if low.is_more_than(high)))
+    }
+}
+
 impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -117,6 +137,16 @@ impl Thresholds {
     /// All conditions of both levels.
     pub(crate) fn bounds(&self) -> impl Iterator<Item = &Bound> {
         self.error.iter().chain(&self.warn)
+    }
+
+    /// Two conditions, of either level, that no value meets both.
+    pub(crate) fn contradiction(&self) -> Option<(&Bound, &Bound)> {
+        let bounds: Vec<&Bound> = self.bounds().collect();
+        bounds.iter().enumerate().find_map(|(place, one)| {
+            let others = bounds.iter().skip(place + 1);
+            let other = others.copied().find(|other| one.excludes(other))?;
+            Some((*one, other))
+        })
     }
 
     /// How far the metric is from the conditions that it breaks, the blocking ones first: 0 when it

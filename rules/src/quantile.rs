@@ -94,11 +94,19 @@ impl Quantile {
     }
 
     /// The number, from the numbers at the ranks.
-    fn metric(&self, found: &[Number]) -> Option<Number> {
+    fn metric(&self, check: &Check, found: &[Number]) -> Result<Number, Trouble> {
         match (self.wanted, found) {
-            (Wanted::At(_), [found]) => Some(*found),
-            (Wanted::InterquartileRange, [low, high]) => Some(high.minus(*low)),
-            _ => None,
+            (Wanted::At(_), [found]) => Ok(*found),
+            (Wanted::InterquartileRange, [low, high]) => {
+                let range = high.minus(*low);
+                if range.to_f64().is_nan() {
+                    return Err(Trouble::new(format!(
+                        "the quantiles at 25% and 75% are both infinite, {low} and {high}: they have no difference"
+                    )));
+                }
+                Ok(range)
+            }
+            _ => Err(mismatch(check)),
         }
     }
 }
@@ -142,7 +150,7 @@ impl Rule for Quantile {
         if found.is_empty() {
             return Err(no_values(check, rows));
         }
-        let metric = self.metric(&found).ok_or_else(|| mismatch(check))?;
+        let metric = self.metric(check, &found)?;
         let mut finding = Finding::of(check, &Quantity::Number(metric), Some(rows));
         finding.message = note;
         Ok(finding)

@@ -323,16 +323,6 @@ where
     Ok(BooleanArray::new(good, nulls))
 }
 
-/// The nearest number of 32 bits. A finite limit stays finite: an infinity lies beyond it.
-fn narrow(limit: f64) -> f32 {
-    let nearest = limit as f32;
-    if limit.is_finite() {
-        nearest.clamp(f32::MIN, f32::MAX)
-    } else {
-        nearest
-    }
-}
-
 fn test_floats(values: &ArrayRef, low: f64, high: f64) -> Result<BooleanArray> {
     // NaN fails both comparisons.
     match values.data_type() {
@@ -344,12 +334,13 @@ fn test_floats(values: &ArrayRef, low: f64, high: f64) -> Result<BooleanArray> {
             Ok(BooleanArray::new(good, array.nulls().cloned()))
         }
         DataType::Float32 => {
-            // A limit of 0.1 means the 32-bit number that is written 0.1.
-            let (low, high) = (narrow(low), narrow(high));
+            // As the numbers that they are: 0.1 in 32 bits is more than 0.1.
             let array = values.as_primitive::<Float32Type>();
             let slice = array.values();
-            let good =
-                BooleanBuffer::collect_bool(slice.len(), |i| slice[i] >= low && slice[i] <= high);
+            let good = BooleanBuffer::collect_bool(slice.len(), |i| {
+                let value = f64::from(slice[i]);
+                value >= low && value <= high
+            });
             Ok(BooleanArray::new(good, array.nulls().cloned()))
         }
         DataType::Float16 => {

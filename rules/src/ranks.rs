@@ -60,7 +60,7 @@ pub(crate) async fn find_ranks(
     Ok(Measured::Ranks {
         rows: all,
         values,
-        found: measured.finish(values),
+        found: measured.finish(values)?,
     })
 }
 
@@ -104,23 +104,38 @@ impl Walk {
         Ok(())
     }
 
-    fn finish(self, values: u64) -> Vec<Quantity> {
+    fn finish(self, values: u64) -> Result<Vec<Quantity>, Trouble> {
         if values == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let between = |(place, found): (&(u64, f64), [Option<Number>; 2])| {
+        let value = |(place, found): (&(u64, f64), [Option<Number>; 2])| {
             let [low, high] = found;
             let number = match (low, high) {
                 _ if self.has_nan => Number::Float(f64::NAN),
                 (Some(low), Some(high)) if place.1 > 0.0 && low != high => {
-                    let (low, high) = (low.to_f64(), high.to_f64());
-                    Number::Float((high - low).mul_add(place.1, low))
+                    Number::Float(between(low.to_f64(), high.to_f64(), place.1)?)
                 }
                 (Some(low), _) => low,
                 (None, _) => Number::Float(f64::NAN),
             };
-            Quantity::Number(number)
+            Ok(Quantity::Number(number))
         };
-        self.places.iter().zip(self.found).map(between).collect()
+        self.places.iter().zip(self.found).map(value).collect()
     }
+}
+
+/// What lies so far between two different numbers: an infinity when one of them is.
+fn between(low: f64, high: f64, share: f64) -> Result<f64, Trouble> {
+    let found = (high - low).mul_add(share, low);
+    if found.is_finite() {
+        return Ok(found);
+    }
+    // The difference may be beyond the range of numbers where its part is not.
+    let found = high.mul_add(share, low * (1.0 - share));
+    if found.is_nan() {
+        return Err(Trouble::new(
+            "the quantile lies between -infinity and infinity, where there is no number",
+        ));
+    }
+    Ok(found)
 }

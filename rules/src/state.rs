@@ -6,10 +6,12 @@
 mod bins;
 pub(crate) mod codec;
 mod comoments;
+mod deviations;
 mod distinct;
 mod extreme;
 pub(crate) mod fingerprint;
 mod frequent;
+mod mean;
 mod moments;
 mod quantiles;
 mod scalar;
@@ -115,9 +117,9 @@ impl State {
             Measure::Min(_) => Kind::Extreme(Extreme::min(plain())?),
             Measure::Max(_) => Kind::Extreme(Extreme::max(plain())?),
             Measure::Sum(_) => Kind::Sum(Sum::new(plain())?),
-            Measure::Moments(_) => Kind::Moments(Moments::default()),
-            Measure::Shape(_) => Kind::Shape(Shape::default()),
-            Measure::Comoments(_, _) => Kind::Comoments(Comoments::default()),
+            Measure::Moments(_) => Kind::Moments(Moments::new(data_types)),
+            Measure::Shape(_) => Kind::Shape(Shape::new(data_types)),
+            Measure::Comoments(_, _) => Kind::Comoments(Comoments::new(data_types)),
             Measure::Quantiles(_, rank_error) => {
                 Kind::Quantiles(Box::new(Quantiles::new(rank_error.0)?))
             }
@@ -351,9 +353,9 @@ impl State {
                 extreme.read(from, rows, data_type)?;
             }
             Kind::Sum(sum) => sum.read(from, rows)?,
-            Kind::Moments(moments) => *moments = Moments::read(from, rows)?,
-            Kind::Shape(shape) => *shape = Shape::read(from, rows)?,
-            Kind::Comoments(comoments) => *comoments = Comoments::read(from, rows)?,
+            Kind::Moments(moments) => moments.read(from, rows)?,
+            Kind::Shape(shape) => shape.read(from, rows)?,
+            Kind::Comoments(comoments) => comoments.read(from, rows)?,
             Kind::Quantiles(quantiles) => quantiles.read(from, rows)?,
             Kind::Distinct(distinct) => distinct.read(from, rows)?,
             Kind::Types(types) => *types = TypeCounts::read(from, rows)?,
@@ -372,12 +374,7 @@ impl State {
             Kind::Nulls { bad } | Kind::False { bad } => Measured::Rows { rows, bad },
             Kind::Extreme(extreme) => extreme.finish(rows)?,
             Kind::Sum(sum) => sum.finish(rows)?,
-            Kind::Moments(moments) => Measured::Moments {
-                rows,
-                values: moments.values,
-                squares: moments.squares,
-                has_infinite: moments.has_infinite,
-            },
+            Kind::Moments(moments) => moments.finish(rows),
             Kind::Shape(shape) => shape.finish(rows),
             Kind::Comoments(comoments) => comoments.finish(rows),
             Kind::Quantiles(quantiles) => Measured::Quantiles {

@@ -21,7 +21,6 @@ use chrono::{DateTime, Utc};
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use lakegate_engine::QueryOptions;
-use proptest::prelude::ProptestConfig;
 
 use crate::{
     EtlError, Lakegate, LakegateOptions, Outcome, Pipeline, RunEvent, RunEvents, RunOptions,
@@ -31,16 +30,6 @@ use crate::{
 #[expect(clippy::disallowed_methods, reason = "tests use the real clock")]
 fn now() -> DateTime<Utc> {
     Utc::now()
-}
-
-/// A property over so many cases; `PROPTEST_CASES` asks for more, or fewer.
-pub(crate) fn cases_of(cases: u32) -> ProptestConfig {
-    let set = ProptestConfig::default();
-    let unset = ProptestConfig::with_cases(256).cases;
-    match set.cases == unset {
-        true => ProptestConfig { cases, ..set },
-        false => set,
-    }
 }
 
 /// A project in a temporary folder.

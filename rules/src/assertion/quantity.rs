@@ -72,10 +72,7 @@ impl Quantity {
             ScalarValue::Float16(Some(v)) => {
                 Some(Self::Number(Number::Float(f64::from(v.to_f32()))))
             }
-            // Through text: 1.1 in 32 bits is meant as 1.1, not as 1.10000002384.
-            ScalarValue::Float32(Some(v)) => Some(Self::Number(Number::Float(
-                v.to_string().parse().unwrap_or(f64::from(*v)),
-            ))),
+            ScalarValue::Float32(Some(v)) => Some(Self::Number(Number::Float(f64::from(*v)))),
             ScalarValue::Float64(Some(v)) => Some(Self::Number(Number::Float(*v))),
             ScalarValue::Decimal32(Some(v), _, scale) => decimal((*v).into(), *scale),
             ScalarValue::Decimal64(Some(v), _, scale) => decimal((*v).into(), *scale),

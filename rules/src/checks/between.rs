@@ -2,6 +2,7 @@
 //!
 //! For numbers, dates and timestamps. Either limit may be left out. Nulls pass; NaN is never
 //! between anything, and an infinity lies beyond every limit on its side.
+//! Numbers of 32 bits (`float`) are compared as what they are: 0.1 in 32 bits is a little more than 0.1.
 //! A date as the limit of a timestamp is its midnight, UTC; `:commit_time` is the time of the
 //! commit. The threshold is the share of good rows; without one, every row has to be good.
 //!

@@ -1,7 +1,8 @@
 //! The width of the middle half of the values: the quantile at 75% less the one at 25%.
 //!
 //! `method` and `rank_error` are those of `quantile`. Nulls are left out. NaN among the values makes the metric NaN,
-//! which meets no threshold. Without any value the check has the verdict `error`.
+//! which meets no threshold. Without any value, and when both quantiles are the same infinity, the check has the verdict
+//! `error`.
 //!
 //! ```yaml
 //! columns:

@@ -1,6 +1,7 @@
 //! The smallest value of the column.
 //!
-//! For numbers, dates, timestamps and text, in the thresholds as in the column.
+//! For numbers, dates, timestamps and text, in the thresholds as in the column. Numbers of 32 bits (`float`) are
+//! compared as what they are: 0.1 in 32 bits is a little more than 0.1.
 //! Nulls are left out. When there is NaN among the values the metric is NaN, which meets no
 //! threshold. Without any value the check has the verdict `error`.
 //!

@@ -1,7 +1,7 @@
 //! Rows whose value is one of a list.
 //!
 //! Text is compared exactly, upper and lower case apart. Nulls pass.
-//! Every listed value has to be one that the column's type can hold.
+//! Every listed value has to be one that the column's type can hold; of floating-point numbers, the nearest is meant.
 //! The threshold is the share of good rows; without one, every row has to be good.
 //!
 //! ```yaml

@@ -1,8 +1,8 @@
 //! The largest value of the column less the smallest.
 //!
 //! For numbers; integers and decimals are subtracted exactly. Nulls are left out. When there is NaN
-//! among the values the metric is NaN, which meets no threshold. Without any value the check has the
-//! verdict `error`.
+//! among the values, or all of them are the same infinity, the metric is NaN, which meets no threshold. Without any
+//! value the check has the verdict `error`.
 //!
 //! ```yaml
 //! columns:

@@ -51,7 +51,9 @@ pub fn to_junit(reports: &[Report], unjudged: &[Unjudged]) -> io::Result<String>
         suite.add_test_cases(stages.iter().map(unjudged_case));
         junit.add_test_suite(suite);
     }
-    junit.to_string().map_err(io::Error::other)
+    let xml = junit.to_string().map_err(io::Error::other)?;
+    // XML has no place for these two, not even as references; control characters are left out already.
+    Ok(xml.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 
 fn unjudged_case(stage: &Unjudged) -> TestCase {

@@ -367,6 +367,33 @@ fn junit_has_a_case_a_check() {
 }
 
 #[test]
+fn junit_has_only_characters_of_xml() {
+    let every =
+        "a\0\u{1}\u{8}\t\u{b}\u{c}\u{1b}[31m\u{7f}\u{85}]]>\u{fffd}\u{fffe}\u{ffff}\u{10ffff}z";
+    let text = || every.to_owned();
+    let mut failed = bad(every, Verdict::Fail, 2);
+    failed.samples = vec![vec![(text(), text())]];
+    (failed.observed, failed.message, failed.description) = (text(), Some(text()), Some(text()));
+    let mut warned = bad("warned", Verdict::Warn, 2);
+    warned.message = Some(text());
+    let mut judged = report(vec![failed, warned]);
+    (judged.table, judged.owner) = (text(), Some(text()));
+    let stage = Unjudged {
+        pipeline: text(),
+        stage: text(),
+        reason: text(),
+        is_failed: true,
+    };
+    let xml = to_junit(&[judged], &[stage]).unwrap();
+    // XML 1.0, production 2.
+    let is_char = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    let wrong: Vec<char> = xml.chars().filter(|c| !is_char(*c)).collect();
+    assert!(wrong.is_empty(), "{wrong:?} in {xml}");
+    assert!(!xml.contains("]]>"), "{xml}");
+    assert!(xml.contains("\u{fffd}\u{fffd}\u{fffd}\u{10ffff}z"), "{xml}");
+}
+
+#[test]
 fn report_survives_json() {
     let mut one = bad("a", Verdict::Waived, 3);
     one.waiver = Some(waiver("a", noon()));

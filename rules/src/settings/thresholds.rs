@@ -66,6 +66,10 @@ impl Settings<'_> {
         if has_levels && own_severity.is_some() {
             self.refuse_severity_beside_levels();
         }
+        if let Some((one, other)) = thresholds.contradiction() {
+            let message = format!("{} wants {one} and {other}: no value is both", self.what);
+            self.problem(None, message, None);
+        }
         if !is_given && kind.is_row_level() {
             let every_row = Value::parse("100%", unit).map(Bound::AtLeast);
             return Thresholds::of(severity, every_row.into_iter().collect());

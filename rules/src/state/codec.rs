@@ -6,7 +6,7 @@
 use datafusion::arrow::datatypes::i256;
 
 /// The version of the form, and of what the states in it mean.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// Why bytes are no state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

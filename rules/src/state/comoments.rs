@@ -1,55 +1,52 @@
 //! Deviations of two columns beside each other, for their correlation.
 
-use datafusion::arrow::array::{ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::DataType;
 
 use super::codec::{DecodeError, Reader, Writer};
-use super::moments::{lanes, mean_of};
+use super::deviations::{Deviations, of_digits, scale_of};
+use super::mean::Mean;
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
-/// Number and means of the rows in which neither value is null, and sums of their deviations.
-#[derive(Debug, Clone, Copy, Default)]
+/// Number and means of the rows in which neither value is null, and sums of their deviations, in units of the last
+/// digits of the types.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Comoments {
+    scales: [i8; 2],
     values: u64,
-    means: [f64; 2],
+    means: [Mean; 2],
     squares: [f64; 2],
     products: f64,
 }
 
 impl Comoments {
+    pub(super) fn new(data_types: &[DataType]) -> Self {
+        Self {
+            scales: [0, 1].map(|side| scale_of(data_types.get(side))),
+            values: 0,
+            means: [Mean::default(); 2],
+            squares: [0.0; 2],
+            products: 0.0,
+        }
+    }
+
     pub(super) fn update(&mut self, left: &ArrayRef, right: &ArrayRef) -> Result<(), Trouble> {
-        let (left, right) = (
-            cast(left, &DataType::Float64)?,
-            cast(right, &DataType::Float64)?,
-        );
-        let (left, right) = (
-            left.as_primitive::<Float64Type>(),
-            right.as_primitive::<Float64Type>(),
-        );
-        let (mut xs, mut ys) = (
-            Vec::with_capacity(left.len()),
-            Vec::with_capacity(left.len()),
-        );
-        for (x, y) in left.iter().zip(right.iter()) {
-            if let (Some(x), Some(y)) = (x, y) {
-                xs.push(x);
-                ys.push(y);
-            }
-        }
-        if xs.is_empty() {
+        let (of_left, of_right) = (left.logical_nulls(), right.logical_nulls());
+        let valid = NullBuffer::union(of_left.as_ref(), of_right.as_ref());
+        let (Some(left), Some(right)) = (
+            Deviations::of(left, valid.as_ref())?,
+            Deviations::of(right, valid.as_ref())?,
+        ) else {
             return Ok(());
-        }
-        let means = [mean_of(&xs), mean_of(&ys)];
-        let deviations = |values: &[f64], mean: f64| lanes(values, |v| (v - mean) * (v - mean));
+        };
         self.merge(&Self {
-            values: xs.len() as u64,
-            means,
-            squares: [deviations(&xs, means[0]), deviations(&ys, means[1])],
-            products: std::iter::zip(&xs, &ys)
-                .map(|(x, y)| (x - means[0]) * (y - means[1]))
-                .sum(),
+            scales: self.scales,
+            values: left.count(),
+            means: [left.mean(), right.mean()],
+            squares: [left.sum(|d| d * d), right.sum(|d| d * d)],
+            products: left.iter().zip(right.iter()).map(|(x, y)| x * y).sum(),
         });
         Ok(())
     }
@@ -65,37 +62,38 @@ impl Comoments {
         let (n, m) = (self.values as f64, other.values as f64);
         let total = n + m;
         let weight = n * m / total;
-        let deltas = [0, 1].map(|side| other.means[side] - self.means[side]);
+        let deltas = [0, 1].map(|side| other.means[side].minus(self.means[side]));
         self.products += other.products + deltas[0] * deltas[1] * weight;
         for side in [0, 1] {
             self.squares[side] += other.squares[side] + deltas[side] * deltas[side] * weight;
-            self.means[side] += deltas[side] * m / total;
+            self.means[side] = self.means[side].plus(deltas[side] * m / total);
         }
         self.values += other.values;
     }
 
     pub(super) fn write(&self, to: &mut Writer) {
         to.u64(self.values);
-        let pairs = self.means.iter().chain(&self.squares);
-        pairs.for_each(|number| to.f64(*number));
+        self.means.iter().for_each(|mean| mean.write(to));
+        self.squares.iter().for_each(|squares| to.f64(*squares));
         to.f64(self.products);
     }
 
-    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
-        Ok(Self {
-            values: from.count_within(rows)?,
-            means: [from.f64()?, from.f64()?],
-            squares: [from.f64()?, from.f64()?],
-            products: from.f64()?,
-        })
+    /// Reads what was written into empty comoments of the same types.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.values = from.count_within(rows)?;
+        self.means = [Mean::read(from)?, Mean::read(from)?];
+        self.squares = [from.f64()?, from.f64()?];
+        self.products = from.f64()?;
+        Ok(())
     }
 
-    pub(super) const fn finish(self, rows: u64) -> Measured {
+    pub(super) fn finish(self, rows: u64) -> Measured {
+        let [left, right] = self.scales;
         Measured::Comoments {
             rows,
             values: self.values,
-            squares: self.squares,
-            products: self.products,
+            squares: [0, 1].map(|side| of_digits(self.squares[side], self.scales[side], 2)),
+            products: of_digits(of_digits(self.products, left, 1), right, 1),
         }
     }
 }

@@ -2,44 +2,45 @@
 //!
 //! Merged by the formulas of Chan, Golub and LeVeque, taken to higher orders by Pébay.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
-use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::datatypes::DataType;
 
 use super::codec::{DecodeError, Reader, Writer};
-use super::moments::{lanes, mean_of};
+use super::deviations::{Deviations, of_digits, scale_of};
+use super::mean::Mean;
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
-/// Number, mean, and sums of the second, third and fourth powers of the deviations.
-#[derive(Debug, Clone, Copy, Default)]
+/// Number, mean, and sums of the second, third and fourth powers of the deviations, in units of the last digit of the
+/// type.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
+    scale: i8,
     values: u64,
-    mean: f64,
+    mean: Mean,
     powers: [f64; 3],
 }
 
 impl Shape {
-    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
-        let wide = cast(input, &DataType::Float64)?;
-        let array = wide.as_primitive::<Float64Type>();
-        let present: Vec<f64>;
-        let values: &[f64] = match array.null_count() {
-            0 => array.values(),
-            _ => {
-                present = array.iter().flatten().collect();
-                &present
-            }
-        };
-        if values.is_empty() {
-            return Ok(());
+    pub(super) fn new(data_types: &[DataType]) -> Self {
+        Self {
+            scale: scale_of(data_types.first()),
+            values: 0,
+            mean: Mean::default(),
+            powers: [0.0; 3],
         }
-        let mean = mean_of(values);
-        let power = |exponent: i32| lanes(values, |v| (v - mean).powi(exponent));
+    }
+
+    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+        let valid = input.logical_nulls();
+        let Some(batch) = Deviations::of(input, valid.as_ref())? else {
+            return Ok(());
+        };
         self.merge(&Self {
-            values: values.len() as u64,
-            mean,
-            powers: [power(2), power(3), power(4)],
+            scale: self.scale,
+            values: batch.count(),
+            mean: batch.mean(),
+            powers: [2, 3, 4].map(|power| batch.sum(|d| d.powi(power))),
         });
         Ok(())
     }
@@ -54,7 +55,7 @@ impl Shape {
         }
         let (n, m) = (self.values as f64, other.values as f64);
         let total = n + m;
-        let delta = other.mean - self.mean;
+        let delta = other.mean.minus(self.mean);
         let part = delta / total;
         let [a2, a3, a4] = self.powers;
         let [b2, b3, b4] = other.powers;
@@ -66,29 +67,34 @@ impl Shape {
                 + 6.0 * part * part * (n * n * b2 + m * m * a2)
                 + 4.0 * part * (n * b3 - m * a3),
         ];
-        self.mean += part * m;
+        self.mean = self.mean.plus(part * m);
         self.values += other.values;
     }
 
     pub(super) fn write(&self, to: &mut Writer) {
         to.u64(self.values);
-        to.f64(self.mean);
+        self.mean.write(to);
         self.powers.iter().for_each(|power| to.f64(*power));
     }
 
-    pub(super) fn read(from: &mut Reader<'_>, rows: u64) -> Result<Self, DecodeError> {
-        Ok(Self {
-            values: from.count_within(rows)?,
-            mean: from.f64()?,
-            powers: [from.f64()?, from.f64()?, from.f64()?],
-        })
+    /// Reads what was written into an empty shape of the same type.
+    pub(super) fn read(&mut self, from: &mut Reader<'_>, rows: u64) -> Result<(), DecodeError> {
+        self.values = from.count_within(rows)?;
+        self.mean = Mean::read(from)?;
+        self.powers = [from.f64()?, from.f64()?, from.f64()?];
+        Ok(())
     }
 
-    pub(super) const fn finish(self, rows: u64) -> Measured {
+    pub(super) fn finish(self, rows: u64) -> Measured {
+        let [second, third, fourth] = self.powers;
         Measured::Shape {
             rows,
             values: self.values,
-            powers: self.powers,
+            powers: [
+                of_digits(second, self.scale, 2),
+                of_digits(third, self.scale, 3),
+                of_digits(fourth, self.scale, 4),
+            ],
         }
     }
 }

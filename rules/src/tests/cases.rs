@@ -55,7 +55,6 @@ async fn between_takes_its_limits_and_refuses_nan() {
     check("(1)", "between: {min: .inf}", Fail, "0%").await;
     check("(1)", "between: {max: .inf}", Pass, "100%").await;
     check("(-5)", "between: {max: -.inf}", Fail, "0%").await;
-    check("(0.1::float)", "between: {max: 0.1}", Pass, "100%").await;
     check(
         "(-1), (300)",
         "between: {min: -1.0, max: 3e2}",
@@ -1086,4 +1085,48 @@ async fn an_aggregate_finds_columns_in_any_case() {
 ";
     let found = super::judge_sql("SELECT 1 AS \"orderId\"", yaml).await;
     assert_eq!(found[0].verdict, Pass, "{found:?}");
+}
+
+#[tokio::test]
+async fn infinities_have_quantiles_and_no_difference() {
+    let all = "('inf'::double), ('inf'::double)";
+    let ends = "('-inf'::double), (1.0::double), (2.0::double), (3.0::double), ('inf'::double)";
+    let half = "('-inf'::double), ('-inf'::double), (4.0::double), (4.0::double)";
+    for method in ["exact", "approximate"] {
+        let check = async |values: &str, rest: &str, verdict: crate::Verdict, observed: &str| {
+            let yaml = rest.replace("METHOD", &format!("method: {method}"));
+            check(values, &yaml, verdict, observed).await;
+        };
+        check(all, "quantile: {at: 50%, METHOD, at_least: 1}", Pass, "inf").await;
+        let found = judge_sql(
+            &format!("SELECT column1 AS x FROM (VALUES {all})"),
+            &format!("columns: {{x: [interquartile_range: {{method: {method}, at_most: 1}}]}}"),
+        )
+        .await;
+        assert_eq!(found[0].verdict, Error, "{found:?}");
+        let message = found[0].message.as_deref().unwrap_or_default();
+        assert!(message.contains("infinite"), "{message}");
+        check(ends, "interquartile_range: {METHOD, equals: 2}", Pass, "2").await;
+        check(
+            half,
+            "interquartile_range: {METHOD, at_least: 2}",
+            Pass,
+            "inf",
+        )
+        .await;
+    }
+    // Between an infinity and a number lies the infinity, between two infinities nothing.
+    let median = "quantile: {at: 50%, method: exact, at_most: 0}";
+    check("('-inf'::double), (4.0::double)", median, Pass, "-inf").await;
+    check("(4.0::double), ('inf'::double)", median, Fail, "inf").await;
+    check(
+        "(-1e308::double), (1.5e308::double)",
+        median,
+        Fail,
+        "2.5e307",
+    )
+    .await;
+    let both = "SELECT column1 AS x FROM (VALUES ('-inf'::double), ('inf'::double))";
+    let found = judge_sql(both, &format!("columns: {{x: [{median}]}}")).await;
+    assert_eq!(found[0].verdict, Error, "{found:?}");
 }

@@ -7,7 +7,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use proptest::prelude::*;
 
-use super::{cases_of, parse, provider, session, subject};
+use super::{parse, provider, session, subject};
 use crate::{CheckResult, ProfileOptions, judge, profile};
 
 /// Checks over `t` alone and, in the second file, one that needs another column beside it.
@@ -76,7 +76,7 @@ async fn checks(yaml: &str, batches: Vec<RecordBatch>) -> Vec<CheckResult> {
 }
 
 proptest! {
-    #![proptest_config(cases_of(24))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn dictionaries_come_to_what_the_rows_do(

@@ -321,3 +321,62 @@ async fn decimals_of_all_digits_are_compared() {
         .collect();
     assert_eq!(verdicts, [Pass, Fail, Pass, Pass]);
 }
+
+#[tokio::test]
+async fn nanoseconds_of_the_epoch_deviate_as_their_last_digits_do() {
+    let of = |origin: &str| {
+        format!(
+            "SELECT {origin} + value * value AS x, value AS y FROM generate_series(0, 99) AS t(value)"
+        )
+    };
+    let yaml = "columns: {x: [{variance: {at_least: 0}}, {stddev: {at_least: 0}}, {skewness: {at_least: 0}}, {kurtosis: {at_least: -2}}, {correlation: {with: y, at_least: 0}}]}";
+    let metrics = async |origin: &str| -> Vec<f64> {
+        let results = judge_sql(&of(origin), yaml).await;
+        results
+            .iter()
+            .map(|result| result.metric.unwrap())
+            .collect()
+    };
+    let near = metrics("0").await;
+    for origin in [
+        "1700000000000000000",
+        "arrow_cast('1234567890123456789012345678', 'Decimal128(38, 4)')",
+    ] {
+        for (found, expected) in std::iter::zip(metrics(origin).await, &near) {
+            assert!(
+                (found - expected).abs() <= 1e-12 * expected.abs(),
+                "{origin}: {found} {expected}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn number_of_few_bits_is_compared_as_the_number_that_it_is() {
+    // 32 bits hold 999999.625, and print it as 999999.6; 0.1 in 32 bits is more than 0.1.
+    let large = "(999999.625::float), (0.5::float)";
+    for (yaml, verdict, observed) in [
+        ("max: {equals: 999999.625}", Pass, "999999.625"),
+        ("max: {at_most: 999999.6}", Fail, "999999.625"),
+        ("max: {at_least: 999999.62}", Pass, "999999.625"),
+        ("range: {equals: 999999.125}", Pass, "999999.125"),
+        (
+            "quantile: {at: 1, method: exact, equals: 999999.625}",
+            Pass,
+            "999999.625",
+        ),
+        ("quantile: {at: 1, equals: 999999.625}", Pass, "999999.625"),
+        ("between: {max: 999999.6}", Fail, "50%"),
+        ("between: {min: 0.5, max: 999999.625}", Pass, "100%"),
+        ("sum: {equals: 1000000.125}", Pass, "1000000.125"),
+    ] {
+        check(large, yaml, verdict, observed).await;
+    }
+    let tenth = "(0.1::float)";
+    check(tenth, "max: {at_most: 0.1}", Fail, "just above 0.1").await;
+    check(tenth, "min: {at_least: 0.1}", Pass, "0.1").await;
+    check(tenth, "between: {max: 0.1}", Fail, "0%").await;
+    check(tenth, "between: {min: 0.1, max: 0.10000001}", Pass, "100%").await;
+    // What is listed is a value of the column's type.
+    check(tenth, "one_of: [0.1]", Pass, "100%").await;
+}

@@ -222,3 +222,55 @@ async fn parameters_of_the_file_are_bound() {
     let report = crate::judge(&suite, &orders().await).await;
     assert_eq!(report.checks[0].rows, Some(2), "{report:?}");
 }
+
+#[test]
+fn thresholds_that_no_value_meets_are_refused_by_name() {
+    for (check, expected) in [
+        (
+            "mean: {at_least: 5, at_most: 1}",
+            "check `mean` wants at least 5 and at most 1: no value is both",
+        ),
+        ("mean: {equals: 5, at_most: 1}", "at most 1 and equal to 5"),
+        (
+            "mean: {at_least: 1, equals: 0.5}",
+            "at least 1 and equal to 0.5",
+        ),
+        (
+            "mean: {between: [1, 2], at_least: 3}",
+            "at least 3 and between 1 and 2",
+        ),
+        (
+            "mean: {at_least: {error: 5}, at_most: {warn: 1}}",
+            "at least 5 and at most 1",
+        ),
+        (
+            "mean: {error: {at_least: 5}, warn: {equals: 1}}",
+            "at least 5 and equal to 1",
+        ),
+        (
+            "max: {at_least: 2024-01-02, at_most: 2024-01-01}",
+            "at least 2024-01-02 and at most 2024-01-01",
+        ),
+        (
+            "completeness: {at_least: 99%, at_most: 98.9%}",
+            "at least 99% and at most 98.9%",
+        ),
+        (
+            "freshness: {at_least: 2h, at_most: 90min}",
+            "at least 2h and at most 90min",
+        ),
+    ] {
+        let text = format!("version: 1\ncolumns: {{a: [{check}]}}\n");
+        let problems = Suite::parse("r.yaml", &text).unwrap_err().to_string();
+        assert!(problems.contains(expected), "{check}: {problems}");
+        assert_eq!(problems.lines().count(), 1, "{problems}");
+    }
+    for check in [
+        "mean: {at_least: 5, at_most: 5, equals: 5.0, between: [5, 6]}",
+        "mean: {at_least: {warn: 5, error: 1}, at_most: {warn: 6, error: 10}}",
+        "distinct: {at_least: 50%, at_most: 10}",
+    ] {
+        let text = format!("version: 1\ncolumns: {{a: [{check}]}}\n");
+        assert!(Suite::parse("r.yaml", &text).is_ok(), "{check}");
+    }
+}

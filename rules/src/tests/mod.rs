@@ -23,7 +23,6 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use proptest::prelude::ProptestConfig;
 
 use crate::{CheckResult, Subject, Suite, Verdict, judge};
 
@@ -40,16 +39,6 @@ pub(crate) fn session() -> SessionContext {
         .with_default_catalog_and_schema("lakegate", "default")
         .with_target_partitions(2);
     SessionContext::new_with_config(config)
-}
-
-/// A property over so many cases; `PROPTEST_CASES` asks for more, or fewer.
-pub(crate) fn cases_of(cases: u32) -> ProptestConfig {
-    let set = ProptestConfig::default();
-    let unset = ProptestConfig::with_cases(256).cases;
-    match set.cases == unset {
-        true => ProptestConfig { cases, ..set },
-        false => set,
-    }
 }
 
 /// A table of one query, in the schema `silver`.
