@@ -37,9 +37,12 @@ struct Arguments {
     /// Folder for data, kept between runs.
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
-    /// Only reads the columns of lineitem in this folder.
+    /// Only reads the files of this folder.
     #[arg(long, hide = true)]
     decode: Option<PathBuf>,
+    /// The columns that are read.
+    #[arg(long, hide = true, value_delimiter = ',')]
+    columns: Vec<String>,
     /// The `lakegate` binary.
     #[arg(long, default_value = "target/release/lakegate")]
     lakegate: PathBuf,
@@ -49,7 +52,7 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(folder) = &arguments.decode {
-        return check::decode(folder).await;
+        return check::decode(folder, &arguments.columns).await;
     }
     std::fs::create_dir_all(&arguments.data)?;
     let lakegate = std::fs::canonicalize(&arguments.lakegate).map_err(|error| {
@@ -64,6 +67,7 @@ async fn main() -> Result<()> {
     publish::overhead(&lakegate, &data, arguments.scale, arguments.repeat)?;
     check::full(&lakegate, &data, arguments.scale, arguments.repeat)?;
     check::incremental(&lakegate, &data, arguments.scale, arguments.repeat)?;
+    check::wide(&lakegate, &data, arguments.scale, arguments.repeat)?;
     lookup::point_lookup(&lakegate, &data, arguments.scale).await?;
     if arguments.memory_scale > 0.0 {
         publish::memory(&lakegate, &data, arguments.memory_scale)?;

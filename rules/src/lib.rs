@@ -39,6 +39,7 @@ mod subject;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod text_length;
 mod time_pattern;
 mod type_name;
 mod waiver;

@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
-use datafusion::functions::unicode::expr_fn::character_length;
 use datafusion::logical_expr::{Expr, lit};
 
 use crate::assertion::{Amount, Number, Quantity};
@@ -13,6 +12,7 @@ use crate::literal::{is_text, is_time, text_column};
 use crate::plan::{Measure, Planner, Trouble, Work};
 use crate::row_test::{self, FloatSet};
 use crate::suite::Check;
+use crate::text_length::text_length;
 
 /// Which number is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Rule for Metric {
         let number = || number_column(check, planner, &self.column);
         let length = || -> Result<Expr, Trouble> {
             let column = text_column(check, planner, &self.column)?;
-            Ok(character_length(column))
+            Ok(text_length(column))
         };
         Ok(Work::Scan(match self.aggregate {
             Aggregate::Min => Measure::Min(self.ordered_column(check, planner)?),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion::common::{DataFusionError, Result};
 use regex::Regex;
+use regex_automata::{Input, meta};
 
 use crate::row_test::{RowTest, test_text};
 
@@ -22,15 +23,37 @@ pub(crate) enum TextPattern {
     /// A named format of a part of the text.
     Holds(Format),
     /// A regular expression in linear time.
-    Regex(Regex),
+    Regex(Linear),
     /// One with look-around or back-references.
     Fancy(Arc<fancy_regex::Regex>),
+}
+
+/// A regular expression of the `regex` crate, beside the engine below it: the crate looks for a cache at each search,
+/// for which threads wait on each other.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    regex: Regex,
+    engine: meta::Regex,
+}
+
+impl Linear {
+    fn new(pattern: &str) -> Result<Self, regex::Error> {
+        let regex = Regex::new(pattern)?;
+        // The pattern is within the crate's limits, so that the engine needs none of its own.
+        let engine = meta::Regex::new(pattern);
+        let engine = engine.map_err(|error| regex::Error::Syntax(error.to_string()))?;
+        Ok(Self { regex, engine })
+    }
+
+    fn as_str(&self) -> &str {
+        self.regex.as_str()
+    }
 }
 
 impl TextPattern {
     /// Compiles a pattern; the error is a message.
     pub(crate) fn regex(pattern: &str) -> Result<Self, String> {
-        let error = match Regex::new(pattern) {
+        let error = match Linear::new(pattern) {
             Ok(regex) => return Ok(Self::Regex(regex)),
             Err(error) => error,
         };
@@ -76,12 +99,15 @@ impl RowTest for TextPattern {
             Self::Format(format) => test_text(values, |text| format.is_met(text)),
             Self::Holds(format) => test_text(values, |text| format.is_found(text)),
             Self::Regex(regex) => {
-                // A clone has a cache of its own, for which threads do not wait on each other.
-                let regex = regex.clone();
-                if let Some(tested) = test_distinct(values, |text| regex.is_match(text))? {
+                let mut cache = regex.engine.create_cache();
+                let mut is_match = |text: &str| {
+                    let input = Input::new(text).earliest(true);
+                    regex.engine.search_half_with(&mut cache, &input).is_some()
+                };
+                if let Some(tested) = test_distinct(values, &mut is_match)? {
                     return Ok(tested);
                 }
-                test_text(values, |text| regex.is_match(text))
+                test_text(values, is_match)
             }
             Self::Fancy(regex) => {
                 let mut failure = None;
@@ -116,7 +142,10 @@ const MOST_REMEMBERED: usize = 64;
 const PROBED_ROWS: usize = 256;
 
 /// Tests each distinct value once. `None` when the values repeat too little for that to pay.
-fn test_distinct(values: &ArrayRef, test: impl Fn(&str) -> bool) -> Result<Option<BooleanArray>> {
+fn test_distinct(
+    values: &ArrayRef,
+    mut test: impl FnMut(&str) -> bool,
+) -> Result<Option<BooleanArray>> {
     if values.len() < PROBED_ROWS {
         return Ok(None);
     }

@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::functions::unicode::expr_fn::character_length;
 use datafusion::logical_expr::{Expr, lit, try_cast};
 use datafusion::prelude::SessionContext;
 
@@ -23,6 +22,7 @@ use crate::plan::{Measure, Trouble, column, field_of, plain_type};
 use crate::row_test::{self, FloatSet};
 use crate::scan::{Rows, Scan};
 use crate::state::{Edge, Frequent, Likeness, Quantiles, TypeCounts};
+use crate::text_length::text_length;
 use crate::{RulesError, sql_type};
 
 pub use options::ProfileOptions;
@@ -163,7 +163,7 @@ impl Pass {
         let distinct = add(!data_type.is_nested(), Measure::Distinct);
         let types = add(is_text, Measure::Types);
         let ends = is_ordered.then(|| [Measure::Min(value()), Measure::Max(value())]);
-        let length = || character_length(value());
+        let length = || text_length(value());
         let lengths = is_text.then(|| {
             let (min, max) = (Measure::Min(length()), Measure::Max(length()));
             [min, max, Measure::Sum(length())]
