@@ -60,9 +60,7 @@ impl Bound {
             Self::Between(low, high) => vec![low, high],
         }
     }
-}
 
-impl Bound {
     /// The least and the most that it allows, where it sets an end.
     const fn ends(&self) -> (Option<&Value>, Option<&Value>) {
         match self {

@@ -28,25 +28,28 @@ pub(crate) enum TextPattern {
     Fancy(Arc<fancy_regex::Regex>),
 }
 
-/// A regular expression of the `regex` crate, beside the engine below it: the crate looks for a cache at each search,
-/// for which threads wait on each other.
+/// A regular expression of the `regex` crate, by the engine below it: the crate looks for a cache at each search, for
+/// which threads wait on each other.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
-    regex: Regex,
+    pattern: Box<str>,
     engine: meta::Regex,
 }
 
 impl Linear {
     fn new(pattern: &str) -> Result<Self, regex::Error> {
-        let regex = Regex::new(pattern)?;
-        // The pattern is within the crate's limits, so that the engine needs none of its own.
+        // Within the crate's limits, the engine needs none of its own.
+        Regex::new(pattern)?;
         let engine = meta::Regex::new(pattern);
         let engine = engine.map_err(|error| regex::Error::Syntax(error.to_string()))?;
-        Ok(Self { regex, engine })
+        Ok(Self {
+            pattern: pattern.into(),
+            engine,
+        })
     }
 
     fn as_str(&self) -> &str {
-        self.regex.as_str()
+        &self.pattern
     }
 }
 

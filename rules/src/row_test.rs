@@ -252,7 +252,7 @@ impl TextSet {
 }
 
 /// Bytes that a string view holds in itself. Arrow columnar format, "Variable-size Binary View Layout".
-const INLINE_BYTES: usize = 12;
+pub(crate) const INLINE_BYTES: usize = 12;
 
 /// Up to here comparing with each is faster than searching.
 const FEW_MEMBERS: usize = 16;

@@ -1,8 +1,8 @@
 //! One pass over the rows of a table for any number of measures.
 //!
 //! The partitions of the scan run in parallel, each with states of its own; only the columns that
-//! a measure needs are read, and each distinct expression is evaluated once a batch. An expression
-//! that fails, or even panics, spoils its own measures only.
+//! a measure needs are read. Each distinct expression is evaluated once a batch, or once a distinct value of a column
+//! that comes as a dictionary. An expression that fails, or even panics, spoils its own measures only.
 //!
 //! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::runtime::JoinSet;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream_partitioned};
@@ -75,6 +76,15 @@ fn columns_of((measure, filter): &(Measure, Option<Expr>)) -> impl Iterator<Item
     exprs
         .flat_map(Expr::column_refs)
         .map(|column| column.name.as_str())
+}
+
+/// Whether an expression tells in which layout a column comes.
+fn sees_layout(expr: &Expr) -> bool {
+    let is_seeing = |expr: &Expr| match expr {
+        Expr::ScalarFunction(call) => call.func.name() == "arrow_typeof",
+        _ => false,
+    };
+    expr.exists(|expr| Ok(is_seeing(expr))).unwrap_or(true)
 }
 
 impl Scan {
@@ -156,9 +166,9 @@ impl Scan {
         for wanted in &self.measures {
             let (measure, filter) = wanted;
             let columns: HashSet<&str> = columns_of(wanted).collect();
-            let is_volatile = measure.inputs().into_iter().chain(filter);
-            let is_volatile = is_volatile.into_iter().any(Expr::is_volatile);
-            if columns.len() > 1 || is_volatile || !measure.is_countable() {
+            let mut exprs = measure.inputs().into_iter().chain(filter);
+            let depends_on_row = exprs.any(|expr| expr.is_volatile() || sees_layout(expr));
+            if columns.len() > 1 || depends_on_row || !measure.is_countable() {
                 countable.retain(|column| !columns.contains(column));
             }
         }

@@ -274,7 +274,7 @@ impl State {
         Ok(state)
     }
 
-    /// Takes in the state of another part of the rows, which stays as it is.
+    /// Takes in the state of another part of the rows, which goes on to mean the same.
     pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), Trouble> {
         self.rows += other.rows;
         match (&mut self.kind, &mut other.kind) {

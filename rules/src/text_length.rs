@@ -12,6 +12,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use crate::row_test::INLINE_BYTES;
+
 /// The lengths of texts, as `bigint`.
 ///
 /// DataFusion's `character_length` looks at one text after the other when they come as views; here they are looked at
@@ -83,11 +85,7 @@ fn of_views(texts: &StringViewArray) -> Int64Array {
     Int64Array::new(lengths.into(), texts.nulls().cloned())
 }
 
-/// A view has a length of 32 bits and the text, or where it begins: its first 32 bits, a buffer and a place in it.
-/// Apache Arrow columnar format, variable-size binary view layout.
-const INLINE_BYTES: u32 = 12;
-
-/// The highest bits of an inline text's bytes; those behind its end are zero.
+/// The highest bits of the bytes of a text that a view holds in itself; those behind its end are zero.
 const HIGH_BITS: u128 = 0x8080_8080_8080_8080_8080_8080_0000_0000;
 
 /// Whether all texts are known to be ASCII: what stands between the first and the last one in a buffer is looked at with
@@ -96,15 +94,16 @@ fn are_ascii(texts: &StringViewArray) -> bool {
     let mut inline_bits = 0;
     let mut used = vec![Used::default(); texts.data_buffers().len()];
     for (row, view) in texts.views().iter().enumerate() {
-        let length = *view as u32;
+        // Behind the length: the first 32 bits of the text, its buffer, and its place in it.
+        let length = *view as u32 as usize;
         if length <= INLINE_BYTES {
             inline_bits |= *view;
         } else if texts.nulls().is_none_or(|nulls| nulls.is_valid(row)) {
             let (buffer, from) = ((*view >> 64) as u32, (*view >> 96) as u32);
             let used = &mut used[buffer as usize];
             used.first = used.first.min(from as usize);
-            used.end = used.end.max(from as usize + length as usize);
-            used.bytes += length as usize;
+            used.end = used.end.max(from as usize + length);
+            used.bytes += length;
         }
     }
     let is_ascii = |(used, buffer): (&Used, &[u8])| {

@@ -70,7 +70,7 @@ const KINDS: &[(&str, usize, &str, [&str; 10])] = &[
             "max: { at_most: 2001-01-01 }",
             "between: { min: 1992-01-01 }",
             "between: { name: late, min: 1992-01-01, where: o_orderkey > 100 }",
-            "completeness: { at_least: 1 }",
+            "completeness: { at_least: 100% }",
             "approx_distinct: { at_least: 1 }",
             "max: { name: late, at_most: 2001-01-01, where: o_orderkey > 100 }",
             "min: { name: late, at_least: 1992-01-01, where: o_orderkey > 100 }",

@@ -17,7 +17,7 @@ use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::arrow::{
     ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
 };
-use datafusion::parquet::basic::Encoding;
+use datafusion::parquet::basic::{ConvertedType, Encoding};
 use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData,
@@ -26,7 +26,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-/// The type in which such a column comes.
+/// The type in which such a column comes; the rules count the keys of this type.
 pub(super) fn dictionary_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
@@ -42,8 +42,11 @@ pub(super) fn has_dictionaries(metadata: &ParquetMetaData, column: &str) -> bool
     else {
         return false;
     };
+    // Parquet reads the dictionary of any other column as bytes.
+    let is_text = columns.column(leaf).converted_type() == ConvertedType::UTF8;
     let row_groups = metadata.row_groups();
-    !row_groups.is_empty()
+    is_text
+        && !row_groups.is_empty()
         && row_groups
             .iter()
             .all(|row_group| is_dictionary(row_group.column(leaf)))
@@ -138,4 +141,39 @@ fn with_dictionaries(
     );
     let row_groups = metadata.row_groups().to_vec();
     Ok(Arc::new(ParquetMetaData::new(file, row_groups)))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::metadata::ParquetMetaDataReader;
+    use datafusion::parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    #[test]
+    fn only_text_in_nothing_but_dictionaries_is_read_as_such() {
+        let text = || -> ArrayRef { Arc::new(StringArray::from(vec!["a", "b", "a"])) };
+        let bytes: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"a", b"b", b"a"]));
+        let columns = [("text", text()), ("bytes", bytes), ("plain", text())];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let properties = WriterProperties::builder()
+            .set_column_dictionary_enabled("plain".into(), false)
+            .build();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        let metadata = ParquetMetaDataReader::new();
+        let metadata = metadata.parse_and_finish(&Bytes::from(file)).unwrap();
+        for (column, expected) in [
+            ("text", true),
+            ("bytes", false),
+            ("plain", false),
+            ("Text", false),
+        ] {
+            assert_eq!(has_dictionaries(&metadata, column), expected, "{column}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ pub struct FileParts {
     scan: LakeScan,
 }
 
-/// One of the pieces that a file is cut into. A row group belongs to the piece that its middle lies in.
+/// One of the pieces that a file is cut into. A row group belongs to the piece that it begins in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePiece {
     /// The file, by its number.

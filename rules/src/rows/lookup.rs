@@ -18,8 +18,8 @@ use crate::plan::{Lookup, Trouble};
 
 /// How many rows a look-up does not find.
 ///
-/// Keys that are whole numbers in all but name are held as a set, others by a join. When memory does not suffice, rows
-/// are sorted on disk instead.
+/// Keys that are integers, dates, timestamps or decimals of up to 18 digits are held as a set, others by a join. When
+/// memory does not suffice, rows are sorted on disk instead.
 pub(crate) async fn count_missing(
     session: &SessionContext,
     rows: DataFrame,
@@ -104,7 +104,8 @@ fn is_out_of_memory(error: &DataFusionError) -> bool {
     matches!(error.find_root(), DataFusionError::ResourcesExhausted(_))
 }
 
-/// How many of some keys are not among others; none when they are no whole numbers, or too many for the memory.
+/// How many of some keys are not among others; none when they are not such as [`is_whole`] says, or memory does not
+/// suffice.
 async fn count_outside_set(
     session: &SessionContext,
     own: &DataFrame,
@@ -135,8 +136,14 @@ async fn count_outside_set(
         });
     }
     let mut missing = 0;
-    for counted in tasks.join_all().await {
-        missing += counted?;
+    while let Some(counted) = tasks.join_next().await {
+        match counted {
+            Ok(Ok(counted)) => missing += counted,
+            // What the rows come from may need the memory that the set takes.
+            Ok(Err(error)) if is_out_of_memory(&error) => return Ok(None),
+            Ok(Err(error)) => return Err(error),
+            Err(error) => return Err(DataFusionError::ExecutionJoin(Box::new(error))),
+        }
     }
     Ok(Some(missing))
 }
@@ -196,8 +203,11 @@ struct Gathered {
 /// Fewer numbers than these are not looked at for repeated ones.
 const FEW_NUMBERS: usize = 1 << 20;
 
-/// Bytes of a number in a hash set, with the room that it leaves free.
-const HASHED_BYTES: usize = 18;
+/// The bytes of a hash set of so many numbers: at most seven in eight of its places are taken, their number is a power of
+/// two, and each has a number and a byte. `hashbrown`, `capacity_to_buckets`.
+fn hashed_bytes(count: usize) -> usize {
+    (count.saturating_mul(8) / 7 + 1).next_power_of_two() * (size_of::<i64>() + 1)
+}
 
 impl KeySet {
     /// The set of the numbers in the only column of a frame; nulls are left out.
@@ -217,8 +227,11 @@ impl KeySet {
                 Ok::<_, DataFusionError>(gathered)
             });
         }
-        let gathered = tasks.join_all().await;
-        let gathered: Vec<Gathered> = gathered.into_iter().collect::<Result<_, _>>()?;
+        let mut gathered: Vec<Gathered> = Vec::new();
+        while let Some(part) = tasks.join_next().await {
+            let part = part.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?;
+            gathered.push(part?);
+        }
         let reservation = reservation();
         let keys = Keys::of(&gathered, &reservation)?;
         Ok(Self {
@@ -285,7 +298,7 @@ impl Keys {
         };
         let words = last.abs_diff(first) / 64 + 1;
         let words = usize::try_from(words).unwrap_or(usize::MAX);
-        if words.saturating_mul(size_of::<u64>()) <= count * HASHED_BYTES {
+        if words.saturating_mul(size_of::<u64>()) <= hashed_bytes(count) {
             reservation.try_grow(words * size_of::<u64>())?;
             let mut words = vec![0u64; words];
             for number in numbers() {
@@ -294,7 +307,7 @@ impl Keys {
             }
             return Ok(Self::Bits { first, words });
         }
-        reservation.try_grow(count * HASHED_BYTES)?;
+        reservation.try_grow(hashed_bytes(count))?;
         let mut set = HashSet::with_capacity(count);
         set.extend(numbers());
         Ok(Self::Hashed(set))

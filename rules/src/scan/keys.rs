@@ -10,15 +10,15 @@ use datafusion::arrow::datatypes::{DataType, Int32Type};
 
 use crate::plan::Trouble;
 
-/// The dictionaries that are counted: see [`crate::Parts::scan`].
+/// The dictionaries that are counted, which is the type in which the catalog reads them: see [`crate::Parts::scan`].
 pub(crate) fn dictionary_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Dictionaries of so many values are counted in several lanes.
+/// Dictionaries of at most so many values are counted in several lanes.
 const FEW_VALUES: usize = 256;
 
-/// Next to each other, the same key comes in different lanes: adding to one count twice in a row would wait.
+/// Neighbouring rows count in different lanes, so that one addition need not wait for the one before.
 const LANES: usize = 4;
 
 /// How often each value of a dictionary occurred, over the batches that share it.
@@ -48,8 +48,12 @@ impl KeyCounts {
     }
 
     /// Begins with another dictionary.
-    pub(super) fn begin(&mut self, values: &ArrayRef) {
-        let values = values.as_string::<i32>().clone();
+    pub(super) fn begin(&mut self, values: &ArrayRef) -> Result<(), Trouble> {
+        let Some(values) = values.as_string_opt::<i32>().cloned() else {
+            return Err(Trouble::new(
+                "bug: a dictionary of text holds something else",
+            ));
+        };
         self.lanes = match values.len() {
             0..=FEW_VALUES => LANES,
             _ => 1,
@@ -58,6 +62,7 @@ impl KeyCounts {
         self.counts.resize(self.lanes * values.len(), 0);
         self.nulls = 0;
         self.values = Some(values);
+        Ok(())
     }
 
     /// Counts the keys of an array that has the dictionary.
@@ -74,7 +79,7 @@ impl KeyCounts {
         if keys.null_count() > 0 {
             self.nulls += keys.null_count() as u64;
             for key in keys.iter().flatten() {
-                let place = usize::try_from(key).ok();
+                let place = usize::try_from(key).ok().filter(|place| *place < values);
                 let count = place.and_then(|place| self.counts.get_mut(place));
                 *count.ok_or_else(wrong)? += 1;
             }

@@ -154,7 +154,7 @@ impl Program {
                 let array = batch.column(*column).as_dictionary();
                 if !keys.have_values_of(array) {
                     group.take_counts(&self.steps, &mut running.states, keys)?;
-                    keys.begin(array.values());
+                    keys.begin(array.values())?;
                 }
                 keys.count(array)
             });

@@ -140,7 +140,11 @@ impl Sum {
                     let times = i256::from_i128(i128::from(*times));
                     *unscaled = unscaled.and_then(|value| value.checked_mul(times));
                 }
-                Total::Float { sum, .. } => *sum *= *times as f64,
+                Total::Float { sum, lost, .. } => {
+                    let (value, times) = (*sum, *times as f64);
+                    *sum = value * times;
+                    *lost = value.mul_add(times, -*sum);
+                }
             }
             self.merge(&one)?;
         }

@@ -117,7 +117,6 @@ async fn keys_of_every_type_are_looked_up_by_value() {
 }
 
 /// A session with so many bytes of memory for what it holds.
-#[expect(clippy::disallowed_methods, reason = "a test has no engine")]
 fn small_session(bytes: usize) -> SessionContext {
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
     let mut config = SessionConfig::new()
