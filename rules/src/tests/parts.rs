@@ -324,6 +324,17 @@ proptest! {
     }
 }
 
+/// The pieces of a part come in different layouts: see [`with_layout`].
+#[tokio::test]
+async fn check_that_sees_a_layout_sees_that_of_the_table() {
+    let yaml = "
+table_checks:
+  - row_count: {at_least: 6, where: arrow_typeof(t) = 'Utf8'}
+";
+    let report = Memory::new(&few(), &kept()).report(yaml).await;
+    assert_eq!(report.checks[0].metric, Some(6.0), "{report:?}");
+}
+
 #[tokio::test]
 async fn part_that_was_measured_is_not_read_again() {
     let kept = kept();
