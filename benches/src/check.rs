@@ -123,7 +123,7 @@ pub(crate) fn full(lakegate: &Path, data: &Path, scale: f64, repeat: usize) -> R
     row(&what, "decoding", median(decoded), "at most 1.50");
     row(&what, "DuckDB", median(queried), "at most 0.70");
     // The processor time of its Java machine is not that of the process that is measured.
-    let spark = rivals.spark(&tpch, "spark_checks.sql")?.seconds;
+    let spark = rivals.spark(&tpch, "checks.sql")?.seconds;
     let seconds = median(checked.iter().map(|usage| usage.seconds).collect());
     println!(
         "| {what}, time | {seconds:.2} s | Spark, once {spark:.2} s | {:.2} | reported |",

@@ -31,7 +31,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
-use self::float_bounds::WithoutFloatBounds;
+use self::float_bounds::without_float_bounds;
+use self::footers::ChangedFooters;
 use crate::stats::{FileStatistics, project};
 use crate::{CatalogError, DataFile, TableSnapshot};
 
@@ -261,7 +262,7 @@ impl LakeScan {
         let store = state.runtime_env().object_store(&self.store)?;
         let readers = Arc::new(CachedParquetFileReaderFactory::new(store, metadata_cache));
         Ok(match float_bounds::has_floats(&self.snapshot.schema) {
-            true => Arc::new(WithoutFloatBounds(readers)),
+            true => Arc::new(ChangedFooters::new(readers, without_float_bounds)),
             false => readers,
         })
     }
@@ -403,6 +404,7 @@ fn and(selected: &mut [bool], keep: impl Iterator<Item = bool>) {
 pub(crate) mod deltalake;
 mod dictionaries;
 mod float_bounds;
+mod footers;
 pub(crate) mod parts;
 #[cfg(test)]
 mod pruning_tests;

@@ -4,16 +4,9 @@
 //! is replaced by one in which some text columns are dictionaries, before DataFusion sees it: keys and distinct values
 //! are then read, and no text is copied for each row.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::common::Result as DataFusionResult;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
-use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::arrow::{
     ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema,
 };
@@ -22,9 +15,6 @@ use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::{
     ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData,
 };
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 /// The type in which such a column comes; the rules count the keys of this type.
 pub(super) fn dictionary_type() -> DataType {
@@ -60,60 +50,8 @@ fn is_dictionary(column: &ColumnChunkMetaData) -> bool {
         })
 }
 
-/// Makes readers of files in which some text columns are dictionaries.
-#[derive(Debug)]
-pub(super) struct WithDictionaries {
-    pub(super) inner: Arc<dyn ParquetFileReaderFactory>,
-    pub(super) columns: Arc<[String]>,
-}
-
-impl ParquetFileReaderFactory for WithDictionaries {
-    fn create_reader(
-        &self,
-        partition_index: usize,
-        file: PartitionedFile,
-        metadata_size_hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
-        let inner = self
-            .inner
-            .create_reader(partition_index, file, metadata_size_hint, metrics)?;
-        let columns = Arc::clone(&self.columns);
-        Ok(Box::new(Reader { inner, columns }))
-    }
-}
-
-struct Reader {
-    inner: Box<dyn AsyncFileReader + Send>,
-    columns: Arc<[String]>,
-}
-
-impl AsyncFileReader for Reader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        self.inner.get_bytes(range)
-    }
-
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        self.inner.get_byte_ranges(ranges)
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        async move {
-            let metadata = self.inner.get_metadata(options).await?;
-            with_dictionaries(&metadata, &self.columns)
-        }
-        .boxed()
-    }
-}
-
-/// The same file with another Arrow schema in its footer.
-fn with_dictionaries(
+/// The footer with an Arrow schema in which some text columns are dictionaries.
+pub(super) fn with_dictionaries(
     metadata: &ParquetMetaData,
     columns: &[String],
 ) -> ParquetResult<Arc<ParquetMetaData>> {
@@ -145,6 +83,7 @@ fn with_dictionaries(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use datafusion::arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringArray};
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::metadata::ParquetMetaDataReader;

@@ -1,28 +1,18 @@
-//! A Parquet reader that does not know bounds of float columns.
+//! Footers of Parquet files without the bounds of float columns.
 //!
 //! Parquet's bounds leave NaN out, and DataFusion prunes row groups and pages by them as if they held all values: a
 //! filter `x > 100` or `x = 'NaN'`, or the top ten by `x`, would lose rows with NaN, which counts as the greatest number.
 //! So the bounds are taken away before DataFusion sees them; counts of nulls stay. A plan that is shipped to another
 //! process is read there by that process' own reader.
 
-use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use datafusion::arrow::datatypes::{DataType, Schema};
-use datafusion::common::Result as DataFusionResult;
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
-use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::basic::Type;
 use datafusion::parquet::errors::Result as ParquetResult;
 use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use datafusion::parquet::file::page_index::column_index::ColumnIndexMetaData;
 use datafusion::parquet::file::statistics::Statistics;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 
 /// Whether a schema has floats, at any depth.
 pub(super) fn has_floats(schema: &Schema) -> bool {
@@ -42,48 +32,10 @@ pub(super) fn has_floats(schema: &Schema) -> bool {
         .any(|field| is_float(field.data_type()))
 }
 
-/// Makes readers that leave the bounds of float columns out.
-#[derive(Debug)]
-pub(super) struct WithoutFloatBounds(pub(super) Arc<dyn ParquetFileReaderFactory>);
-
-impl ParquetFileReaderFactory for WithoutFloatBounds {
-    fn create_reader(
-        &self,
-        partition_index: usize,
-        file: PartitionedFile,
-        metadata_size_hint: Option<usize>,
-        metrics: &ExecutionPlanMetricsSet,
-    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
-        let inner = self
-            .0
-            .create_reader(partition_index, file, metadata_size_hint, metrics)?;
-        Ok(Box::new(Reader(inner)))
-    }
-}
-
-struct Reader(Box<dyn AsyncFileReader + Send>);
-
-impl AsyncFileReader for Reader {
-    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        self.0.get_bytes(range)
-    }
-
-    fn get_byte_ranges(
-        &mut self,
-        ranges: Vec<Range<u64>>,
-    ) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        self.0.get_byte_ranges(ranges)
-    }
-
-    fn get_metadata<'a>(
-        &'a mut self,
-        options: Option<&'a ArrowReaderOptions>,
-    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
-        async move { without_float_bounds(self.0.get_metadata(options).await?) }.boxed()
-    }
-}
-
-fn without_float_bounds(metadata: Arc<ParquetMetaData>) -> ParquetResult<Arc<ParquetMetaData>> {
+/// The footer without the bounds of float columns.
+pub(super) fn without_float_bounds(
+    metadata: Arc<ParquetMetaData>,
+) -> ParquetResult<Arc<ParquetMetaData>> {
     let floats: Vec<bool> = metadata
         .file_metadata()
         .schema_descr()
@@ -155,6 +107,7 @@ fn row_group_without(row_group: RowGroupMetaData) -> ParquetResult<RowGroupMetaD
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use datafusion::arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch};
     use datafusion::arrow::datatypes::Field;
     use datafusion::parquet::arrow::ArrowWriter;

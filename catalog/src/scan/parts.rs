@@ -13,7 +13,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::LakeScan;
-use super::dictionaries::{WithDictionaries, dictionary_type, has_dictionaries};
+use super::dictionaries::{dictionary_type, has_dictionaries, with_dictionaries};
+use super::footers::ChangedFooters;
 use crate::stats::Side;
 use crate::{CatalogError, DataFile, TableSnapshot};
 
@@ -91,8 +92,9 @@ impl FileParts {
             read_schema = with_types(&read_schema, &dictionaries, &dictionary_type());
             read_schema = with_types(&read_schema, &views, &DataType::Utf8View);
             if !dictionaries.is_empty() {
-                let (inner, columns) = (readers, dictionaries.into());
-                readers = Arc::new(WithDictionaries { inner, columns });
+                readers = Arc::new(ChangedFooters::new(readers, move |footer| {
+                    with_dictionaries(&footer, &dictionaries)
+                }));
             }
         }
         let config = self

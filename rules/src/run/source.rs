@@ -13,33 +13,22 @@ impl Judging<'_> {
             Scope::Table => parts.map(|parts| parts.keys().len() as u64),
             Scope::Added => None,
         };
+        if let Some(origin) = origin_of_all_rows(job) {
+            return vec![Source::new(origin, all_files)];
+        }
         match &job.work {
             Err(_) => Vec::new(),
             Ok(Work::Known(_)) => vec![Source::new(Origin::Schema, None)],
-            Ok(Work::Scan(_) | Work::Several(_)) => {
+            Ok(Work::Scan(_) | Work::Several(_) | Work::Versus(_)) => {
                 Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
             }
-            Ok(Work::Versus(inner)) if !matches!(**inner, Work::Frequencies(_)) => {
-                Source::of_measures(job.places.iter().map(|place| scan.sources(*place)))
-            }
-            Ok(
-                Work::Groups(_)
-                | Work::Key(_)
-                | Work::CompleteGroups(_)
-                | Work::Frequencies(_)
-                | Work::Ranks(_)
-                | Work::Order(_)
-                | Work::Versus(_),
-            ) => vec![Source::new(Origin::Grouping, all_files)],
-            Ok(Work::Lookup(_) | Work::Match(_)) => vec![Source::new(Origin::LookUp, all_files)],
             Ok(Work::Beside(..)) => {
                 let places = job.places.iter().map(|place| scan.sources(*place));
                 let mut sources = Source::of_measures(places);
                 sources.push(Source::new(Origin::Query, None));
                 sources
             }
-            Ok(Work::Aggregates(..)) => vec![Source::new(Origin::Query, all_files)],
-            Ok(Work::Query(_)) => vec![Source::new(Origin::Query, None)],
+            Ok(_) => vec![Source::new(Origin::Query, None)],
         }
     }
 
@@ -48,22 +37,7 @@ impl Judging<'_> {
         let parts = self.subject.parts.as_ref()?;
         let of = parts.keys().len() as u64;
         let reads_all = |job: &Job<'_>| {
-            let reads = match &job.work {
-                Ok(Work::Versus(inner)) => matches!(**inner, Work::Frequencies(_)),
-                Ok(work) => matches!(
-                    work,
-                    Work::Groups(_)
-                        | Work::Key(_)
-                        | Work::CompleteGroups(_)
-                        | Work::Frequencies(_)
-                        | Work::Ranks(_)
-                        | Work::Order(_)
-                        | Work::Lookup(_)
-                        | Work::Match(_)
-                        | Work::Aggregates(..)
-                ),
-                Err(_) => false,
-            };
+            let reads = origin_of_all_rows(job).is_some();
             reads && job.is_applied && job.check.scope == Scope::Table
         };
         let scanned = scans.table.found.as_ref().map(|found| found.read.len());
@@ -72,5 +46,29 @@ impl Judging<'_> {
             false => scanned.unwrap_or_default() as u64,
         };
         Some(FilesRead { read, of })
+    }
+}
+
+/// Where the metric of a check comes from that reads all rows by itself; none for the others.
+fn origin_of_all_rows(job: &Job<'_>) -> Option<Origin> {
+    let work = match job.work.as_ref().ok()? {
+        Work::Versus(inner) => inner.as_ref(),
+        work => work,
+    };
+    match work {
+        Work::Groups(_)
+        | Work::Key(_)
+        | Work::CompleteGroups(_)
+        | Work::Frequencies(_)
+        | Work::Ranks(_)
+        | Work::Order(_) => Some(Origin::Grouping),
+        Work::Lookup(_) | Work::Match(_) => Some(Origin::LookUp),
+        Work::Aggregates(..) => Some(Origin::Query),
+        Work::Known(_)
+        | Work::Scan(_)
+        | Work::Several(_)
+        | Work::Versus(_)
+        | Work::Beside(..)
+        | Work::Query(_) => None,
     }
 }

@@ -47,6 +47,8 @@ struct Memory {
     /// Whether rows, nulls and bounds of `n` are known without reading.
     has_statistics: bool,
     reads: Arc<Mutex<Vec<usize>>>,
+    /// The columns that were asked for as they are encoded.
+    encoded: Arc<Mutex<Vec<usize>>>,
 }
 
 fn schema() -> SchemaRef {
@@ -67,6 +69,7 @@ impl Memory {
             kept: Some(Arc::clone(kept)),
             has_statistics: false,
             reads: Arc::default(),
+            encoded: Arc::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Parts for Memory {
         encoded: &[usize],
         piece: Piece,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        *self.encoded.lock().unwrap() = encoded.to_vec();
         if piece.number == 0 {
             self.reads.lock().unwrap().push(piece.part);
         }
@@ -321,6 +325,16 @@ proptest! {
         prop_assert!(kept().read(&bytes).is_err());
         // As if their checksum were right.
         let _read_or_refused = kept().read(&crate::kept::seal(&bytes));
+    }
+}
+
+#[tokio::test]
+async fn text_of_which_nothing_else_is_asked_is_read_as_it_is_encoded() {
+    let beside = format!("{OF_TEXT}table_checks: [{{satisfies: t = 'a' or n > 0}}]\n");
+    for (yaml, expected) in [(OF_TEXT, vec![2]), (beside.as_str(), vec![])] {
+        let table = Memory::new(&few(), &kept());
+        table.report(yaml).await;
+        assert_eq!(*table.encoded.lock().unwrap(), expected, "{yaml}");
     }
 }
 
