@@ -10,7 +10,7 @@ use std::process::Command;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::execution::context::SessionContext;
-use datafusion::prelude::{ParquetReadOptions, SessionConfig};
+use datafusion::prelude::ParquetReadOptions;
 use futures::StreamExt;
 
 use self::rival::Rivals;
@@ -101,7 +101,7 @@ pub(crate) fn full(lakegate: &Path, data: &Path, scale: f64, repeat: usize) -> R
     let mut queried = Vec::new();
     for round in 0..=repeat {
         let usages = [
-            decoding(&tpch.join("lineitem"), COLUMNS)?.0,
+            decoding(&table.data("lineitem"), COLUMNS)?.0,
             table.check_anew(lakegate, "lineitem", SCAN_RULES)?,
             rivals.duckdb(&tpch, "checks.sql")?,
         ];
@@ -176,15 +176,11 @@ fn decoding(folder: &Path, columns: &[&str]) -> Result<(Usage, u64)> {
 
 /// Reads some columns and does nothing with them, and prints how many bytes they are.
 pub(crate) async fn decode(folder: &Path, columns: &[String]) -> Result<()> {
-    let config = SessionConfig::new().set_bool(
-        "datafusion.execution.parquet.schema_force_view_types",
-        false,
-    );
     #[expect(
         clippy::disallowed_methods,
         reason = "the limit, without an engine around it"
     )]
-    let session = SessionContext::new_with_config(config);
+    let session = SessionContext::new();
     let path = folder.display().to_string();
     let rows = session
         .read_parquet(path, ParquetReadOptions::default())

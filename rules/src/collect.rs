@@ -47,7 +47,7 @@ impl Collector {
             let (filter, work) = plan_check(check, &planner).await;
             let mut of_check = Scan::default();
             if let Ok(work) = work {
-                of_check.add_work(&work, filter.as_ref(), true);
+                of_check.add_work(&work, schema, filter.as_ref(), true);
             }
             if !of_check.reads_nested(schema) {
                 scan.add_all(of_check);

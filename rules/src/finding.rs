@@ -10,6 +10,7 @@ use crate::frequencies::{Frequencies, Frequency};
 use crate::plan::Trouble;
 use crate::state::{Bins, Frequent, Quantiles, TypeCounts};
 use crate::suite::Check;
+use crate::value_groups::ValueGroups;
 use crate::{Previous, Verdict};
 
 /// What was measured for a check.
@@ -90,7 +91,9 @@ pub(crate) enum Measured {
         /// Counts, nulls among them.
         bins: Bins,
     },
-    /// How often each value occurs.
+    /// How often each value occurs; none when there are too many values to tell.
+    ValueCounts(Option<ValueGroups>),
+    /// How often the most frequent values occur.
     Frequencies(Frequencies),
     /// Values of a column at some places of its order.
     Ranks {

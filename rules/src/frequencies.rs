@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::functions_aggregate::expr_fn::count;
@@ -73,51 +73,79 @@ pub(crate) async fn count_frequencies(
     let counts = vec![count(lit(1)).alias("__lakegate_n")];
     let groups = rows.aggregate(vec![column(&of.column)], counts)?;
     let mut stream = groups.execute_stream().await?;
-    let mut found = Frequencies {
-        rows: 0,
-        nulls: 0,
-        distinct: 0,
-        top: Vec::new(),
-    };
-    let mut top = BTreeSet::new();
+    let mut counting = Counting::new(of.most);
     while let Some(batch) = stream.next().await {
-        found.take(&batch?, of, &mut top)?;
+        let batch = batch?;
+        let counts = batch.column(1).as_primitive::<Int64Type>();
+        counting.take(batch.column(0), counts)?;
     }
-    found.top = top.into_iter().collect();
-    Ok(found)
+    Ok(counting.finish())
 }
 
 impl Frequencies {
-    fn take(
-        &mut self,
-        batch: &RecordBatch,
-        of: &FrequenciesOf,
-        top: &mut BTreeSet<Frequency>,
-    ) -> Result<(), Trouble> {
-        let values: &ArrayRef = batch.column(0);
+    /// The most frequent ones of values that each occur so often.
+    pub(crate) fn of_groups(
+        values: &ArrayRef,
+        counts: &Int64Array,
+        most: usize,
+    ) -> Result<Self, Trouble> {
+        let mut counting = Counting::new(most);
+        counting.take(values, counts)?;
+        Ok(counting.finish())
+    }
+}
+
+/// Frequencies that are not counted to the end.
+struct Counting {
+    found: Frequencies,
+    most: usize,
+    top: BTreeSet<Frequency>,
+}
+
+impl Counting {
+    const fn new(most: usize) -> Self {
+        Self {
+            found: Frequencies {
+                rows: 0,
+                nulls: 0,
+                distinct: 0,
+                top: Vec::new(),
+            },
+            most,
+            top: BTreeSet::new(),
+        }
+    }
+
+    fn finish(self) -> Frequencies {
+        Frequencies {
+            top: self.top.into_iter().collect(),
+            ..self.found
+        }
+    }
+
+    fn take(&mut self, values: &ArrayRef, counts: &Int64Array) -> Result<(), Trouble> {
         let nulls = values.logical_nulls();
         let options = FormatOptions::default();
         let texts = ArrayFormatter::try_new(values.as_ref(), &options)?;
-        let counts = batch.column(1).as_primitive::<Int64Type>();
-        for row in 0..batch.num_rows() {
+        for row in 0..values.len() {
             let count = counts.value(row).unsigned_abs();
             let is_null = nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-            self.rows += count;
+            self.found.rows += count;
             match is_null {
-                true => self.nulls += count,
-                false => self.distinct += 1,
+                true => self.found.nulls += count,
+                false => self.found.distinct += 1,
             }
             let amount = count as f64;
-            let is_full = top.len() >= of.most;
-            if is_full && top.last().is_none_or(|last| amount < last.amount) {
+            let is_full = self.top.len() >= self.most;
+            if is_full && self.top.last().is_none_or(|last| amount < last.amount) {
                 continue;
             }
-            top.insert(Frequency {
+            self.top.insert(Frequency {
                 value: (!is_null).then(|| texts.value(row).to_string()),
                 amount,
             });
             if is_full {
-                top.pop_last();
+                self.top.pop_last();
             }
         }
         Ok(())

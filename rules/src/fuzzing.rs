@@ -47,6 +47,7 @@ pub fn states(bytes: &[u8]) {
             Measure::Quantiles(x(), Edge(0.01)),
             Measure::Distinct(x()),
             Measure::Types(x()),
+            Measure::ValueCounts(x()),
             Measure::Bins(x(), vec![Edge(0.0), Edge(1.0), Edge(2.0)]),
         ] {
             let read = || State::read(bytes, &measure, &data_types);

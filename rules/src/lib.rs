@@ -42,6 +42,7 @@ mod tests;
 mod text_length;
 mod time_pattern;
 mod type_name;
+mod value_groups;
 mod waiver;
 pub mod yaml;
 

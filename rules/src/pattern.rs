@@ -1,10 +1,11 @@
 //! Text that matches a regular expression or a named format.
 
 mod format;
+mod short;
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion::common::{DataFusionError, Result};
@@ -12,6 +13,7 @@ use regex::Regex;
 use regex_automata::{Input, meta};
 
 use crate::row_test::{RowTest, test_text};
+use short::ShortTexts;
 
 pub(crate) use format::{FORMATS, FOUND_FORMATS, Format};
 
@@ -28,12 +30,17 @@ pub(crate) enum TextPattern {
     Fancy(Arc<fancy_regex::Regex>),
 }
 
+/// For fewer texts in a batch, making an automaton for them does not pay.
+const MANY_TEXTS: usize = 1024;
+
 /// A regular expression of the `regex` crate, by the engine below it: the crate looks for a cache at each search, for
 /// which threads wait on each other.
 #[derive(Debug, Clone)]
 pub(crate) struct Linear {
     pattern: Box<str>,
     engine: meta::Regex,
+    /// Made when there are many texts to test.
+    short: Arc<OnceLock<Option<ShortTexts>>>,
 }
 
 impl Linear {
@@ -45,7 +52,23 @@ impl Linear {
         Ok(Self {
             pattern: pattern.into(),
             engine,
+            short: Arc::default(),
         })
+    }
+
+    /// What tells whether texts match, made for so many of them.
+    fn matcher(&self, texts: usize) -> impl FnMut(&str) -> bool {
+        let short = || ShortTexts::new(&self.pattern);
+        let short = (texts >= MANY_TEXTS).then(|| self.short.get_or_init(short).as_ref());
+        let short = short.flatten();
+        let mut cache = self.engine.create_cache();
+        move |text| {
+            if let Some(is_match) = short.and_then(|short| short.is_match(text)) {
+                return is_match;
+            }
+            let input = Input::new(text).earliest(true);
+            self.engine.search_half_with(&mut cache, &input).is_some()
+        }
     }
 
     fn as_str(&self) -> &str {
@@ -102,11 +125,7 @@ impl RowTest for TextPattern {
             Self::Format(format) => test_text(values, |text| format.is_met(text)),
             Self::Holds(format) => test_text(values, |text| format.is_found(text)),
             Self::Regex(regex) => {
-                let mut cache = regex.engine.create_cache();
-                let mut is_match = |text: &str| {
-                    let input = Input::new(text).earliest(true);
-                    regex.engine.search_half_with(&mut cache, &input).is_some()
-                };
+                let mut is_match = regex.matcher(values.len());
                 if let Some(tested) = test_distinct(values, &mut is_match)? {
                     return Ok(tested);
                 }

@@ -132,6 +132,8 @@ pub(crate) enum Measure {
     Types(Expr),
     /// How many values lie between some edges.
     Bins(Expr, Vec<Edge>),
+    /// How often each value occurs, while there are few distinct ones.
+    ValueCounts(Expr),
 }
 
 impl Measure {
@@ -157,6 +159,7 @@ impl Measure {
             Self::Frequent(_) => "frequent",
             Self::Types(_) => "types",
             Self::Bins(_, _) => "bins",
+            Self::ValueCounts(_) => "value counts",
         }
     }
 
@@ -176,7 +179,8 @@ impl Measure {
             | Self::Comoments(_, _)
             | Self::Distinct(_)
             | Self::Frequent(_)
-            | Self::Types(_) => Vec::new(),
+            | Self::Types(_)
+            | Self::ValueCounts(_) => Vec::new(),
         }
     }
 
@@ -191,7 +195,8 @@ impl Measure {
             | Self::Sum(_)
             | Self::Distinct(_)
             | Self::Frequent(_)
-            | Self::Types(_) => true,
+            | Self::Types(_)
+            | Self::ValueCounts(_) => true,
             Self::Moments(_)
             | Self::Shape(_)
             | Self::Comoments(_, _)
@@ -215,7 +220,8 @@ impl Measure {
             | Self::Distinct(expr)
             | Self::Frequent(expr)
             | Self::Types(expr)
-            | Self::Bins(expr, _) => vec![expr],
+            | Self::Bins(expr, _)
+            | Self::ValueCounts(expr) => vec![expr],
             Self::Comoments(left, right) => vec![left, right],
         }
     }

@@ -1,6 +1,6 @@
 //! Exact quantiles: values at places of the sorted column.
 
-use datafusion::arrow::array::{Array, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::common::ScalarValue;
 use datafusion::functions_aggregate::expr_fn::count;
@@ -37,12 +37,7 @@ pub(crate) async fn find_ranks(
     let all = rows.clone().count().await? as u64;
     let rows = rows.filter(value.clone().is_not_null())?;
     let values = rows.clone().count().await? as u64;
-    let mut measured = Walk {
-        places: of.ranks.iter().map(|rank| place(*rank, values)).collect(),
-        found: vec![[None; 2]; of.ranks.len()],
-        passed: 0,
-        has_nan: false,
-    };
+    let mut walk = Walk::new(of, values);
     if values > 0 {
         let counts = vec![count(lit(1)).alias("__lakegate_n")];
         let groups = rows.aggregate(vec![value.clone()], counts)?;
@@ -50,18 +45,27 @@ pub(crate) async fn find_ranks(
         let mut stream = sorted.execute_stream().await?;
         while let Some(batch) = stream.next().await {
             let batch = batch?;
-            let counts = batch.column(1).as_primitive::<Int64Type>();
-            for row in 0..batch.num_rows() {
-                let count = counts.value(row).unsigned_abs();
-                measured.pass(batch.column(0).as_ref(), row, count)?;
-            }
+            walk.pass_all(batch.column(0), batch.column(1).as_primitive::<Int64Type>())?;
         }
     }
-    Ok(Measured::Ranks {
-        rows: all,
-        values,
-        found: measured.finish(values)?,
-    })
+    walk.finish(all, values)
+}
+
+/// The same of values that are sorted, null first, and each occur so often.
+pub(crate) fn of_groups(
+    values: &ArrayRef,
+    counts: &Int64Array,
+    of: &RanksOf,
+) -> Result<Measured, Trouble> {
+    let nulls = values.null_count();
+    let (values, present) = (
+        values.slice(nulls, values.len() - nulls),
+        counts.slice(nulls, counts.len() - nulls),
+    );
+    let rows = |counts: &Int64Array| counts.values().iter().map(|n| n.unsigned_abs()).sum();
+    let mut walk = Walk::new(of, rows(&present));
+    walk.pass_all(&values, &present)?;
+    walk.finish(rows(counts), rows(&present))
 }
 
 /// Where a rank is among so many sorted values: between which two places, and how far.
@@ -80,6 +84,22 @@ struct Walk {
 }
 
 impl Walk {
+    fn new(of: &RanksOf, values: u64) -> Self {
+        Self {
+            places: of.ranks.iter().map(|rank| place(*rank, values)).collect(),
+            found: vec![[None; 2]; of.ranks.len()],
+            passed: 0,
+            has_nan: false,
+        }
+    }
+
+    fn pass_all(&mut self, values: &ArrayRef, counts: &Int64Array) -> Result<(), Trouble> {
+        for row in 0..values.len() {
+            self.pass(values.as_ref(), row, counts.value(row).unsigned_abs())?;
+        }
+        Ok(())
+    }
+
     fn pass(&mut self, values: &dyn Array, row: usize, count: u64) -> Result<(), Trouble> {
         let before = self.passed;
         self.passed += count;
@@ -104,10 +124,19 @@ impl Walk {
         Ok(())
     }
 
-    fn finish(self, values: u64) -> Result<Vec<Quantity>, Trouble> {
-        if values == 0 {
-            return Ok(Vec::new());
-        }
+    fn finish(self, rows: u64, values: u64) -> Result<Measured, Trouble> {
+        let found = match values {
+            0 => Vec::new(),
+            _ => self.found()?,
+        };
+        Ok(Measured::Ranks {
+            rows,
+            values,
+            found,
+        })
+    }
+
+    fn found(self) -> Result<Vec<Quantity>, Trouble> {
         let value = |(place, found): (&(u64, f64), [Option<Number>; 2])| {
             let [low, high] = found;
             let number = match (low, high) {

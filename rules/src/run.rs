@@ -22,6 +22,7 @@ use crate::plan::{Measure, Planner, Trouble, Work, plain_type};
 use crate::rows::sample;
 use crate::scan::{self, Found, Rows, Scan, panicked};
 use crate::suite::{Check, Suite};
+use crate::value_groups::ValueGroups;
 use crate::{CheckResult, Report, Scope, Subject, Verdict};
 
 /// Judges a subject by a suite.
@@ -178,12 +179,13 @@ impl Judging<'_> {
         let mut table = Scan::default();
         let mut added = Scan::default();
         for job in self.jobs.iter_mut().filter(|job| job.is_applied) {
-            let scan = match job.check.scope {
-                Scope::Table => &mut table,
-                Scope::Added => &mut added,
+            let (scan, rows) = match (job.check.scope, &self.subject.added) {
+                (Scope::Added, Some(rows)) => (&mut added, rows),
+                _ => (&mut table, &self.subject.candidate),
             };
             if let Ok(work) = &job.work {
-                job.places = scan.add_work(work, job.filter.as_ref(), job.lasts);
+                let filter = job.filter.as_ref();
+                job.places = scan.add_work(work, &rows.schema(), filter, job.lasts);
             }
         }
         let rows_place = (!table.is_empty()).then(|| table.add(Measure::Rows, None, true));
@@ -228,6 +230,16 @@ impl Judging<'_> {
             found,
             elapsed: start.elapsed(),
         }
+    }
+
+    /// The groups of a check's column, when the scan could count them.
+    fn value_groups(&self, index: usize, scan: &ScanResult) -> Option<ValueGroups> {
+        let measured = |place: &usize| scan.measured(*place).ok();
+        let mut all = self.jobs[index].places.iter().filter_map(measured);
+        all.find_map(|measured| match measured {
+            Measured::ValueCounts(groups) => groups,
+            _ => None,
+        })
     }
 
     async fn result(&mut self, index: usize, scans: &Scans) -> CheckResult {

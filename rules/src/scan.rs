@@ -1,11 +1,12 @@
 //! One pass over the rows of a table for any number of measures.
 //!
-//! The partitions of the scan run in parallel, each with states of its own; only the columns that
-//! a measure needs are read. Each distinct expression is evaluated once a batch, or once a distinct value of a column
-//! that comes as a dictionary. An expression that fails, or even panics, spoils its own measures only.
+//! The partitions of the scan run in parallel, each with states of its own; only the columns that a measure needs are
+//! read. Each distinct expression, and what several have in common, is evaluated once a batch, or once a distinct value
+//! of a column that comes as a dictionary. An expression that fails, or even panics, spoils its own measures only.
 //!
 //! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
+mod common;
 mod keys;
 mod parted;
 mod program;
@@ -29,7 +30,7 @@ use crate::finding::{Measured, Sources};
 use crate::parts::{PartKey, Parts};
 use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::rows::none_null;
-use crate::state::State;
+use crate::state::{State, is_counted};
 use parted::keep;
 
 pub(crate) use program::{Program, Running};
@@ -108,25 +109,40 @@ impl Scan {
     pub(crate) fn add_work(
         &mut self,
         work: &Work,
+        schema: &SchemaRef,
         filter: Option<&Expr>,
         lasts: bool,
     ) -> Vec<usize> {
         if let Work::Versus(inner) = work {
-            return self.add_work(inner, filter, lasts);
+            return self.add_work(inner, schema, filter, lasts);
         }
+        // A column of few values needs no grouping of its own.
+        let counts_of = |name: &String| {
+            let (_, field) = schema.column_with_name(name)?;
+            is_counted(field.data_type()).then(|| Measure::ValueCounts(column(name)))
+        };
+        let counts_of_only = |columns: &[String]| match columns {
+            [only] => counts_of(only),
+            _ => None,
+        };
         let measures = match work {
             Work::Scan(measure) => vec![measure.clone()],
             Work::Several(measures) => measures.clone(),
             // A look-up counts the bad rows only.
             Work::Lookup(_) => vec![Measure::Rows],
             // The grouping counts those without nulls.
-            Work::Key(columns) => vec![Measure::False(none_null(columns))],
+            Work::Key(columns) => {
+                let nulls = Measure::False(none_null(columns));
+                std::iter::once(nulls)
+                    .chain(counts_of_only(columns))
+                    .collect()
+            }
+            Work::Groups(columns) => counts_of_only(columns).into_iter().collect(),
+            Work::Frequencies(of) => counts_of(&of.column).into_iter().collect(),
+            Work::Ranks(of) => counts_of(&of.column).into_iter().collect(),
             Work::Beside(measure, _) => vec![measure.clone()],
             Work::Known(_)
-            | Work::Groups(_)
             | Work::CompleteGroups(_)
-            | Work::Frequencies(_)
-            | Work::Ranks(_)
             | Work::Versus(_)
             | Work::Query(_)
             | Work::Match(_)
@@ -389,6 +405,9 @@ async fn run_partition(
     let mut running = program.start();
     while let Some(batch) = stream.next().await {
         program.update(&mut running, &batch?);
+        if running.is_settled() {
+            break;
+        }
     }
     Ok(program.finish(running))
 }

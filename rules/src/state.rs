@@ -18,6 +18,7 @@ mod scalar;
 mod shape;
 mod sum;
 mod types;
+mod value_counts;
 
 use std::fmt;
 
@@ -36,11 +37,15 @@ use extreme::Extreme;
 use moments::Moments;
 use shape::Shape;
 use sum::Sum;
+use value_counts::ValueCounts;
 
 pub(crate) use bins::{Bins, Edge};
 pub(crate) use frequent::Frequent;
 pub(crate) use quantiles::{LEAST_RANK_ERROR, Quantiles};
 pub(crate) use types::{Likeness, TypeCounts, looks_like};
+pub(crate) use value_counts::is_counted;
+#[cfg(test)]
+pub(crate) use value_counts::{MOST_TEXT_BYTES, MOST_VALUES};
 
 /// The state of one measure.
 pub(crate) struct State {
@@ -63,6 +68,7 @@ enum Kind {
     Types(TypeCounts),
     Frequent(Box<Frequent>),
     Bins(Bins),
+    ValueCounts(ValueCounts),
 }
 
 /// How often the rows of a batch occur.
@@ -94,6 +100,7 @@ impl Kind {
             Self::Types(_) => 10,
             Self::Frequent(_) => 11,
             Self::Bins(_) => 12,
+            Self::ValueCounts(_) => 13,
         }
     }
 }
@@ -127,6 +134,7 @@ impl State {
             Measure::Frequent(_) => Kind::Frequent(Box::new(Frequent::new()?)),
             Measure::Types(_) => Kind::Types(TypeCounts::default()),
             Measure::Bins(_, edges) => Kind::Bins(Bins::new(edges)),
+            Measure::ValueCounts(_) => Kind::ValueCounts(ValueCounts::new(plain())?),
         };
         Ok(Self { rows: 0, kind })
     }
@@ -186,9 +194,13 @@ impl State {
             Kind::Frequent(frequent) => {
                 frequent.update_each(times, &others_as_null(input, filter)?)?;
             }
+            Kind::ValueCounts(counts) if counts.is_settled() => {}
+            Kind::ValueCounts(counts) => {
+                let times = passing_times(times, filter);
+                counts.update_each(&times, &passing_plain(input, filter)?)?;
+            }
             Kind::Types(types) => {
-                let passing = |(row, times): (usize, &u64)| counts(row).then_some(*times);
-                let times: Vec<u64> = times.iter().enumerate().filter_map(passing).collect();
+                let times = passing_times(times, filter);
                 types.update_each(&times, &only_passing(input, filter)?)?;
             }
             Kind::Moments(_)
@@ -230,6 +242,8 @@ impl State {
             Kind::Frequent(frequent) => frequent.update(&others_as_null(input, filter)?)?,
             Kind::Types(types) => types.update(&only_passing(input, filter)?)?,
             Kind::Bins(bins) => bins.update(&only_passing(input, filter)?)?,
+            Kind::ValueCounts(counts) if counts.is_settled() => {}
+            Kind::ValueCounts(counts) => counts.update(&passing_plain(input, filter)?)?,
             Kind::Comoments(comoments) => {
                 let [left, right] = inputs else {
                     return Err(Trouble::new("bug: two columns were to be measured"));
@@ -274,6 +288,11 @@ impl State {
         Ok(state)
     }
 
+    /// Whether more rows make no difference to what it tells.
+    pub(crate) const fn is_settled(&self) -> bool {
+        matches!(&self.kind, Kind::ValueCounts(counts) if counts.is_settled())
+    }
+
     /// Takes in the state of another part of the rows, which goes on to mean the same.
     pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), Trouble> {
         self.rows += other.rows;
@@ -290,6 +309,7 @@ impl State {
             (Kind::Frequent(frequent), Kind::Frequent(other)) => frequent.merge(other),
             (Kind::Types(types), Kind::Types(other)) => types.merge(other),
             (Kind::Bins(bins), Kind::Bins(other)) => bins.merge(other),
+            (Kind::ValueCounts(counts), Kind::ValueCounts(other)) => counts.merge(other)?,
             (Kind::Rows, Kind::Rows) => {}
             _ => {
                 return Err(Trouble::new(
@@ -323,6 +343,7 @@ impl State {
             // Text of any length, which only profiles ask for.
             Kind::Frequent(_) => return Ok(None),
             Kind::Bins(bins) => bins.write(&mut to),
+            Kind::ValueCounts(counts) => counts.write(&mut to)?,
         }
         Ok(Some(to.into_bytes()))
     }
@@ -361,6 +382,7 @@ impl State {
             Kind::Types(types) => *types = TypeCounts::read(from, rows)?,
             Kind::Frequent(_) => return Err(DecodeError::Damaged("such a state is not kept")),
             Kind::Bins(bins) => bins.read(from, rows)?,
+            Kind::ValueCounts(counts) => counts.read(from, rows)?,
         }
         from.end()?;
         Ok(state)
@@ -385,6 +407,7 @@ impl State {
             Kind::Frequent(frequent) => Measured::Frequent { rows, frequent },
             Kind::Types(types) => Measured::Types { rows, types },
             Kind::Bins(bins) => Measured::Bins { rows, bins },
+            Kind::ValueCounts(counts) => Measured::ValueCounts(counts.finish()?),
         })
     }
 }
@@ -440,6 +463,22 @@ fn only_passing(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<Arra
     match filter {
         None => Ok(std::sync::Arc::clone(input)),
         Some(filter) => Ok(keep(input, &BooleanArray::new(filter.clone(), None))?),
+    }
+}
+
+/// How often each of the rows occurs that pass the filter.
+fn passing_times(times: &[u64], filter: Option<&BooleanBuffer>) -> Vec<u64> {
+    let passes = |row: usize| filter.is_none_or(|filter| filter.value(row));
+    let passing = |(row, times): (usize, &u64)| passes(row).then_some(*times);
+    times.iter().enumerate().filter_map(passing).collect()
+}
+
+/// The rows that pass the filter, nulls among them, without dictionary.
+fn passing_plain(input: &ArrayRef, filter: Option<&BooleanBuffer>) -> Result<ArrayRef, Trouble> {
+    let passing = only_passing(input, filter)?;
+    match passing.data_type() {
+        DataType::Dictionary(_, value) => Ok(cast(&passing, value)?),
+        _ => Ok(passing),
     }
 }
 

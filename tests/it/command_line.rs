@@ -605,7 +605,7 @@ fn plan_draws_what_waits_for_what() {
 fn check_explains_where_metrics_come_from() {
     let project = orders();
     project.run(&["run", "orders"]).expect_code(0);
-    let rules = "version: 1\ntable: silver.orders\ntable_checks:\n  - row_count: { at_least: 1 }\n  - sql: { name: any, expect: \"true\", query: SELECT count(*) > 0 FROM silver.orders }\n\
+    let rules = "version: 1\ntable: silver.orders\ntable_checks:\n  - row_count: { at_least: 1 }\n  - unique_key: [id, day]\n  - sql: { name: any, expect: \"true\", query: SELECT count(*) > 0 FROM silver.orders }\n\
                  columns:\n  id: [unique, { mean: { at_least: 0 } }]\n";
     project.write("r.yaml", rules);
     let check = |more: &[&str]| {
@@ -618,10 +618,11 @@ fn check_explains_where_metrics_come_from() {
     let explained = check(&["--explain"]).stdout;
     for line in [
         "where the metrics come from:\n",
-        "  id/unique  grouping (all files)\n",
-        "  id/mean    stored states (2 files)\n",
-        "  row_count  log statistics\n",
-        "  sql/any    query\n",
+        "  id/unique   stored states (2 files)\n",
+        "  id/mean     stored states (2 files)\n",
+        "  row_count   log statistics\n",
+        "  unique_key  grouping (all files)\n",
+        "  sql/any     query\n",
         "files read: 2 of 2\n",
     ] {
         assert!(explained.contains(line), "{line}{explained}");

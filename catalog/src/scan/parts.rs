@@ -24,6 +24,9 @@ pub struct FileParts {
     scan: LakeScan,
 }
 
+/// With two pieces each, partitions end at about the same time also when files are of different sizes.
+const PIECES_A_PARTITION: usize = 2;
+
 /// One of the pieces that a file is cut into. A row group belongs to the piece that it begins in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FilePiece {
@@ -47,12 +50,12 @@ impl FileParts {
         &self.scan.snapshot.files
     }
 
-    /// Some files in pieces. They are cut when there are fewer of them than partitions that run at once, and they are
+    /// Some files in pieces. They are cut when there are few of them for the partitions that run at once, and they are
     /// large enough.
     pub fn pieces(&self, session: &dyn Session, files: &[usize]) -> Vec<FilePiece> {
         let options = session.config_options();
         let at_once = options.execution.target_partitions;
-        let wanted = at_once.div_ceil(files.len().max(1)) as u64;
+        let wanted = (at_once * PIECES_A_PARTITION).div_ceil(files.len().max(1)) as u64;
         let least_bytes = options.optimizer.repartition_file_min_size as u64;
         let cut = |file: &usize| {
             let file = *file;

@@ -10,7 +10,7 @@ use futures::StreamExt;
 
 use super::{FrequenciesKey, GroupKey, Job, Judging, ScanResult, Side, guarded};
 use crate::finding::Measured;
-use crate::frequencies::count_frequencies;
+use crate::frequencies::{FrequenciesOf, count_frequencies};
 use crate::plan::{Trouble, Work, column};
 use crate::ranks::{RanksOf, find_ranks};
 use crate::rows::{
@@ -36,6 +36,9 @@ impl Judging<'_> {
                 Ok(Measured::Several(several.collect::<Result<_, _>>()?))
             }
             Work::Groups(columns) => {
+                if let Some(groups) = self.value_groups(index, scan) {
+                    return Ok(groups.as_grouping());
+                }
                 let key = (columns, job.filter.clone(), job.check.scope);
                 self.groups(key).await
             }
@@ -44,9 +47,15 @@ impl Judging<'_> {
                     Some(measured) => measured?,
                     None => return Err(Trouble::new("bug: the nulls of a key were not counted")),
                 };
-                let filter = and_none_null(job.filter.as_ref(), &columns);
-                let key = (columns, Some(filter), job.check.scope);
-                match (with_nulls, self.groups(key).await?) {
+                let groups = match self.value_groups(index, scan) {
+                    Some(groups) => groups.as_grouping(),
+                    None => {
+                        let filter = and_none_null(job.filter.as_ref(), &columns);
+                        let key = (columns, Some(filter), job.check.scope);
+                        self.groups(key).await?
+                    }
+                };
+                match (with_nulls, groups) {
                     (Measured::Rows { rows, bad }, Measured::Groups { repeated, .. }) => {
                         let bad = bad + repeated;
                         Ok(Measured::Rows { rows, bad })
@@ -95,17 +104,11 @@ impl Judging<'_> {
                 }
                 Ok(Measured::Several(counted))
             }
-            Work::Frequencies(of) => {
-                let side = Side::Judged(job.check.scope);
-                let key = (of, job.filter.clone(), side);
-                self.frequencies(key).await
-            }
+            Work::Frequencies(of) => self.own_frequencies(of, index, scan).await,
             Work::Versus(inner) => {
                 let ours = match (inner.as_ref(), job.places.as_slice()) {
                     (Work::Frequencies(of), _) => {
-                        let side = Side::Judged(job.check.scope);
-                        let key = (of.clone(), job.filter.clone(), side);
-                        self.frequencies(key).await?
+                        self.own_frequencies(of.clone(), index, scan).await?
                     }
                     (_, [place]) => scan.measured(*place)?,
                     _ => return Err(Trouble::new("bug: the check has no place in the scan")),
@@ -116,7 +119,10 @@ impl Judging<'_> {
                 };
                 Ok(Measured::Versus(Box::new((ours, theirs))))
             }
-            Work::Ranks(of) => self.ranks(&of, index).await,
+            Work::Ranks(of) => match self.value_groups(index, scan) {
+                Some(groups) => groups.as_ranks(&of),
+                None => self.ranks(&of, index).await,
+            },
             Work::Lookup(lookup) => {
                 let rows = match job.places.first().map(|place| scan.measured(*place)) {
                     Some(Ok(Measured::Rows { rows, .. })) => rows,
@@ -148,6 +154,22 @@ impl Judging<'_> {
         counted
     }
 
+    /// The number of rows of each value in the judged rows.
+    async fn own_frequencies(
+        &mut self,
+        of: FrequenciesOf,
+        index: usize,
+        scan: &ScanResult,
+    ) -> Result<Measured, Trouble> {
+        if let Some(groups) = self.value_groups(index, scan) {
+            return groups.as_frequencies(of.most);
+        }
+        let job = &self.jobs[index];
+        let side = Side::Judged(job.check.scope);
+        let key = (of, job.filter.clone(), side);
+        self.frequencies(key).await
+    }
+
     /// The number of rows of each value, which are counted once.
     async fn frequencies(&mut self, key: FrequenciesKey) -> Result<Measured, Trouble> {
         if let Some((_, known)) = self.frequencies.iter().find(|(known, _)| *known == key) {
@@ -175,21 +197,33 @@ impl Judging<'_> {
         work: &Work,
         index: usize,
     ) -> Result<Measured, Trouble> {
-        if let Work::Frequencies(of) = work {
-            let filter = self.jobs[index].filter.clone();
-            return self.frequencies((of.clone(), filter, Side::Baseline)).await;
-        }
         let session = &self.subject.session;
         let mut scan = Scan::default();
         let job = &self.jobs[index];
-        scan.add_work(work, job.filter.as_ref(), job.lasts);
+        let schema = baseline.schema();
+        scan.add_work(work, &schema, job.filter.as_ref(), job.lasts);
         let rows = Rows {
             table: baseline,
             parts: self.subject.baseline_parts.as_ref(),
         };
-        let found = guarded(scan.run(session, rows, None)).await?;
-        let missing = || Trouble::new("bug: the baseline was not measured");
-        found.measured.into_iter().next().ok_or_else(missing)?
+        let measured = match scan.is_empty() {
+            true => None,
+            false => {
+                let found = guarded(scan.run(session, rows, None)).await?;
+                found.measured.into_iter().next()
+            }
+        };
+        match (work, measured) {
+            (Work::Frequencies(of), Some(Ok(Measured::ValueCounts(Some(groups))))) => {
+                groups.as_frequencies(of.most)
+            }
+            (Work::Frequencies(of), _) => {
+                let filter = self.jobs[index].filter.clone();
+                self.frequencies((of.clone(), filter, Side::Baseline)).await
+            }
+            (_, Some(measured)) => measured,
+            (_, None) => Err(Trouble::new("bug: the baseline was not measured")),
+        }
     }
 
     /// Exact quantiles: those of all checks of the column at once.

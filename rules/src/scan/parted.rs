@@ -9,6 +9,7 @@ use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use tracing::warn;
 
+use super::program::is_settled;
 use super::{Program, Scan, States, merge, panicked, run_partition, stopped};
 use crate::finding::Sources;
 use crate::kept::KeptStates;
@@ -130,12 +131,12 @@ impl Scan {
 impl Parted<'_> {
     /// Merges what is known and kept. The parts that lack the same measures are left, by these measures.
     async fn take_known(&mut self, program: &Program) -> BTreeMap<Vec<usize>, Vec<usize>> {
-        let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        let mut lacking = Vec::new();
         let mut is_loaded = false;
         for part in 0..self.parts.keys().len() {
             let mut lacks = Vec::new();
             for measure in 0..self.scan.measures.len() {
-                if self.states.merged[measure].is_err() {
+                if is_settled(&self.states.merged[measure]) {
                     continue;
                 }
                 let (wanted, filter) = &self.scan.measures[measure];
@@ -158,11 +159,17 @@ impl Parted<'_> {
                 }
                 lacks.push(measure);
             }
+            lacking.push((part, lacks));
+        }
+        let mut by_measures: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for (part, mut lacks) in lacking {
+            // Another part may have settled it.
+            lacks.retain(|measure| !is_settled(&self.states.merged[*measure]));
             if !lacks.is_empty() {
-                lacking.entry(lacks).or_default().push(part);
+                by_measures.entry(lacks).or_default().push(part);
             }
         }
-        lacking
+        by_measures
     }
 
     fn kept_state(&self, part: usize, measure: usize, program: &Program) -> Option<State> {
@@ -201,7 +208,11 @@ impl Parted<'_> {
         let mut reading: HashMap<usize, Reading> = HashMap::new();
         let mut tasks = JoinSet::new();
         loop {
-            let free = self.at_once() - tasks.len();
+            let is_needed = |measure: &usize| !is_settled(&self.states.merged[*measure]);
+            let free = match measures.iter().any(is_needed) {
+                true => self.at_once() - tasks.len(),
+                false => 0,
+            };
             for piece in waiting.by_ref().take(free) {
                 let states = Arc::clone(&reader).read(piece);
                 tasks.spawn(async move { (piece, states.await) });

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
-use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
+use super::common::Expressions;
 use super::keys::{KeyCounts, dictionary_type};
 use super::{Scan, columns_of, guarded};
 use crate::plan::{Measure, Trouble, plain_type};
@@ -31,14 +30,12 @@ pub(crate) struct Program {
 #[derive(Debug)]
 struct Group {
     schema: SchemaRef,
-    inputs: Vec<Prepared>,
-    filters: Vec<Prepared>,
+    /// What is measured, and behind it the filters.
+    exprs: Expressions,
+    inputs: usize,
     /// Its measures, by their places.
     steps: Vec<usize>,
 }
-
-/// An expression over a group's columns, or why it does not fit them.
-type Prepared = Result<Arc<dyn PhysicalExpr>, Trouble>;
 
 /// One measure; its expressions stand in its group.
 #[derive(Debug)]
@@ -57,6 +54,18 @@ pub(crate) struct Running {
     states: Vec<Result<State, Trouble>>,
     /// Of each column that comes as a dictionary.
     keys: Vec<KeyCounts>,
+}
+
+impl Running {
+    /// Whether more rows make no difference to any measure.
+    pub(super) fn is_settled(&self) -> bool {
+        self.states.iter().all(is_settled)
+    }
+}
+
+/// Whether more rows make no difference to what a measure comes to.
+pub(super) fn is_settled(state: &Result<State, Trouble>) -> bool {
+    state.as_ref().map_or(true, State::is_settled)
 }
 
 /// Expressions, each once.
@@ -194,7 +203,6 @@ impl Group {
         places: Vec<usize>,
         steps: &mut [Option<Step>],
     ) -> Result<Self, Trouble> {
-        let schema = DFSchema::try_from(Arc::clone(arrow_schema))?;
         let mut input_exprs = Distinct::default();
         let mut filter_exprs = Distinct::default();
         let mut of_steps = Vec::new();
@@ -205,34 +213,27 @@ impl Group {
             let filter = filter.as_ref().map(|e| filter_exprs.place(e));
             of_steps.push((*place, measure, inputs, filter));
         }
-        let prepare = |exprs: Vec<&Expr>| -> Vec<Prepared> {
-            let prepared = exprs
-                .into_iter()
-                .map(|expr| state.create_physical_expr(expr.clone(), &schema));
-            prepared.map(|expr| Ok(expr?)).collect()
-        };
-        let inputs = prepare(input_exprs.exprs);
-        let filters = prepare(filter_exprs.exprs);
+        let inputs = input_exprs.exprs.len();
+        let exprs = [input_exprs.exprs, filter_exprs.exprs].concat();
+        let exprs = Expressions::new(&exprs, arrow_schema, state)?;
         for (place, measure, of_step, filter) in of_steps {
-            let used = of_step.iter().map(|input| &inputs[*input]);
-            let used = used.chain(filter.map(|filter| &filters[filter]));
-            let trouble = used.filter_map(|prepared| prepared.as_ref().err()).next();
-            let prepared = of_step
-                .iter()
-                .filter_map(|input| inputs[*input].as_ref().ok());
+            let filter_place = filter.map(|filter| inputs + filter);
+            let used = of_step.iter().copied().chain(filter_place);
+            let trouble = used.filter_map(|place| exprs.get(place).err()).next();
+            let prepared = of_step.iter().filter_map(|input| exprs.get(*input).ok());
             let data_types = prepared.map(|input| input.data_type(arrow_schema));
             steps[place] = Some(Step {
                 measure: measure.clone(),
                 data_types: data_types.collect::<Result<_, _>>()?,
-                trouble: trouble.cloned(),
+                trouble,
                 inputs: of_step,
                 filter,
             });
         }
         Ok(Self {
             schema: Arc::clone(arrow_schema),
+            exprs,
             inputs,
-            filters,
             steps: places,
         })
     }
@@ -245,8 +246,12 @@ impl Group {
         batch: &RecordBatch,
         times: Times<'_>,
     ) {
-        let inputs: Vec<_> = self.inputs.iter().map(|e| evaluate(e, batch)).collect();
-        let filters: Vec<_> = self.filters.iter().map(|e| passing(e, batch)).collect();
+        let mut inputs = self.exprs.evaluate(batch);
+        let filters = inputs.split_off(self.inputs);
+        let filters: Vec<_> = filters
+            .into_iter()
+            .map(|f| f.map(|f| passing(&f)))
+            .collect();
         for place in &self.steps {
             let (step, slot) = (&steps[*place], &mut states[*place]);
             let Ok(state) = slot else {
@@ -289,19 +294,13 @@ impl Group {
     }
 }
 
-fn evaluate(expr: &Prepared, batch: &RecordBatch) -> Result<ArrayRef, Trouble> {
-    let expr = expr.as_ref().map_err(Clone::clone)?;
-    guarded(|| Ok(expr.evaluate(batch)?.into_array(batch.num_rows())?))
-}
-
 /// A bit for each row for which the filter is true; null is not.
-fn passing(expr: &Prepared, batch: &RecordBatch) -> Result<BooleanBuffer, Trouble> {
-    let array = evaluate(expr, batch)?;
-    let Some(passes) = array.as_boolean_opt() else {
-        return Ok(BooleanBuffer::new_unset(array.len()));
+fn passing(filter: &ArrayRef) -> BooleanBuffer {
+    let Some(passes) = filter.as_boolean_opt() else {
+        return BooleanBuffer::new_unset(filter.len());
     };
-    Ok(match passes.nulls() {
+    match passes.nulls() {
         None => passes.values().clone(),
         Some(nulls) => passes.values() & nulls.inner(),
-    })
+    }
 }

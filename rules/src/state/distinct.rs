@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArrayType, StringArrayType};
+use datafusion::arrow::array::{
+    Array, ArrayData, ArrayRef, AsArray, BinaryArrayType, StringArrayType,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Float64Type};
 use datasketches::hash::value::{canonical_float, raw_bytes};
@@ -108,12 +110,29 @@ impl Distinct {
         };
         let from = data.offset() * width;
         let bytes = &buffer.as_slice()[from..from + data.len() * width];
-        let mut last: &[u8] = &[];
-        for (row, value) in bytes.chunks_exact(width).enumerate() {
+        // Bytes of a known number are hashed without a loop.
+        match width {
+            4 => self.take_values::<4>(&data, bytes),
+            8 => self.take_values::<8>(&data, bytes),
+            16 => self.take_values::<16>(&data, bytes),
+            _ => {
+                for (row, value) in bytes.chunks_exact(width).enumerate() {
+                    if data.is_valid(row) {
+                        self.sketch.update(raw_bytes::from_slice(value));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_values<const WIDTH: usize>(&mut self, data: &ArrayData, bytes: &[u8]) {
+        let (values, _) = bytes.as_chunks::<WIDTH>();
+        let mut last = None;
+        for (row, value) in values.iter().enumerate() {
             // A value that repeats adds nothing.
-            if value != last && data.is_valid(row) {
+            if last != Some(value) && data.is_valid(row) {
                 self.sketch.update(raw_bytes::from_slice(value));
-                last = value;
+                last = Some(value);
             }
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn write(value: &ScalarValue, to: &mut Writer) -> Option<()> {
     Some(())
 }
 
-fn ticks(value: &ScalarValue) -> Option<i128> {
+pub(super) fn ticks(value: &ScalarValue) -> Option<i128> {
     use ScalarValue as S;
     Some(match value {
         S::Boolean(value) => i128::from((*value)?),
@@ -89,7 +89,7 @@ pub(crate) fn read(
     .ok_or(DecodeError::Damaged("a value of another type"))
 }
 
-fn of_ticks(ticks: i128, data_type: &DataType) -> Option<ScalarValue> {
+pub(super) fn of_ticks(ticks: i128, data_type: &DataType) -> Option<ScalarValue> {
     use ScalarValue as S;
     fn narrow<T: TryFrom<i128>>(ticks: i128) -> Option<Option<T>> {
         T::try_from(ticks).ok().map(Some)
@@ -141,7 +141,7 @@ fn of_float(float: f64, data_type: &DataType) -> Option<ScalarValue> {
     }
 }
 
-fn of_text(text: &str, data_type: &DataType) -> Option<ScalarValue> {
+pub(super) fn of_text(text: &str, data_type: &DataType) -> Option<ScalarValue> {
     let text = Some(text.to_owned());
     match data_type {
         DataType::Utf8 => Some(ScalarValue::Utf8(text)),

@@ -57,6 +57,9 @@ fn measures(data_type: &DataType) -> Vec<Measure> {
     let mut measures = vec![Measure::Rows, Measure::Nulls(x())];
     let plain = plain_type(data_type);
     measures.extend([Measure::Distinct(x()), Measure::Types(x())]);
+    if is_counted(plain) {
+        measures.push(Measure::ValueCounts(x()));
+    }
     if *data_type == DataType::Boolean {
         measures.push(Measure::False(x()));
     } else {

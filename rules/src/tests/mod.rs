@@ -15,6 +15,7 @@ mod profiles;
 mod properties;
 mod quarantine;
 mod sketches;
+mod value_counts;
 
 use std::sync::Arc;
 

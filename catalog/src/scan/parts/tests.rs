@@ -168,7 +168,7 @@ async fn pieces_of_a_file_are_the_file() {
         .execution
         .target_partitions = 7;
     let pieces = parts.pieces(&session.state(), &[0]);
-    assert_eq!(pieces.len(), 7);
+    assert_eq!(pieces.len(), 7 * PIECES_A_PARTITION);
     let mut found = Vec::new();
     for piece in pieces {
         assert_eq!(piece.file, 0);

@@ -68,6 +68,7 @@ fn measures_of_different_meaning_have_different_fingerprints() {
         (Measure::Quantiles(column("a"), Edge(0.02)), None),
         (Measure::Distinct(column("a")), None),
         (Measure::Types(column("a")), None),
+        (Measure::ValueCounts(column("a")), None),
         (Measure::Bins(column("a"), vec![Edge(0.0), Edge(1.0)]), None),
         (Measure::Bins(column("a"), vec![Edge(0.0), Edge(2.0)]), None),
         of_a(sql("a > 1")),

@@ -278,7 +278,7 @@ async fn measure(suite: &crate::Suite, rows: Arc<dyn TableProvider>) -> Result<M
     let (filter, work) = crate::run::plan_check(&suite.checks[0], &planner).await;
     let mut scan = crate::scan::Scan::default();
     let work = work.map_err(|trouble| trouble.message)?;
-    scan.add_work(&work, filter.as_ref(), false);
+    scan.add_work(&work, &rows.schema(), filter.as_ref(), false);
     let rows = crate::scan::Rows {
         table: &rows,
         parts: None,
