@@ -169,13 +169,14 @@ fn decoding(folder: &Path, columns: &[&str]) -> Result<(Usage, u64)> {
     let (folder, columns) = (folder.display().to_string(), columns.join(","));
     let arguments = ["--decode", &folder, "--columns", &columns];
     let usage = measure(&itself, &arguments)?;
-    let said = Command::new(&itself).args(arguments).output()?.stdout;
+    let counting = [&arguments[..], &["--count-bytes"]].concat();
+    let said = Command::new(&itself).args(counting).output()?.stdout;
     let bytes = String::from_utf8(said)?.trim().parse()?;
     Ok((usage, bytes))
 }
 
-/// Reads some columns and does nothing with them, and prints how many bytes they are.
-pub(crate) async fn decode(folder: &Path, columns: &[String]) -> Result<()> {
+/// Reads some columns and does nothing with them, or prints how many bytes they are.
+pub(crate) async fn decode(folder: &Path, columns: &[String], counts_bytes: bool) -> Result<()> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the limit, without an engine around it"
@@ -194,7 +195,10 @@ pub(crate) async fn decode(folder: &Path, columns: &[String]) -> Result<()> {
         tasks.spawn(async move {
             let mut bytes = 0;
             while let Some(batch) = stream.next().await {
-                bytes += batch?.columns().iter().map(bytes_of).sum::<usize>();
+                let batch = batch?;
+                if counts_bytes {
+                    bytes += batch.columns().iter().map(bytes_of).sum::<usize>();
+                }
             }
             Ok::<_, datafusion::error::DataFusionError>(bytes)
         });
@@ -203,16 +207,20 @@ pub(crate) async fn decode(folder: &Path, columns: &[String]) -> Result<()> {
     while let Some(read) = tasks.join_next().await {
         bytes += read??;
     }
-    println!("{bytes}");
+    if counts_bytes {
+        println!("{bytes}");
+    }
     Ok(())
 }
 
-/// The bytes of an array's own values. Views share what they look at.
+/// The bytes of an array's own values. Views share what they look at, and hold short texts in themselves.
 fn bytes_of(array: &ArrayRef) -> usize {
+    const INLINE: usize = 12;
     match array.as_string_view_opt() {
         Some(views) => {
             let lengths = views.views().iter().map(|view| *view as u32 as usize);
-            lengths.sum::<usize>() + array.len() * size_of::<u128>()
+            let elsewhere = lengths.filter(|length| *length > INLINE);
+            elsewhere.sum::<usize>() + array.len() * size_of::<u128>()
         }
         None => array.to_data().get_slice_memory_size().unwrap_or_default(),
     }

@@ -43,6 +43,9 @@ struct Arguments {
     /// The columns that are read.
     #[arg(long, hide = true, value_delimiter = ',')]
     columns: Vec<String>,
+    /// Prints how many bytes they are.
+    #[arg(long, hide = true)]
+    count_bytes: bool,
     /// The `lakegate` binary.
     #[arg(long, default_value = "target/release/lakegate")]
     lakegate: PathBuf,
@@ -52,7 +55,7 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     if let Some(folder) = &arguments.decode {
-        return check::decode(folder, &arguments.columns).await;
+        return check::decode(folder, &arguments.columns, arguments.count_bytes).await;
     }
     std::fs::create_dir_all(&arguments.data)?;
     let lakegate = std::fs::canonicalize(&arguments.lakegate).map_err(|error| {

@@ -114,6 +114,16 @@ pub(crate) fn known_state(
         }
         Measure::Min(Expr::Column(column)) => (column, End::Min),
         Measure::Max(Expr::Column(column)) => (column, End::Max),
+        Measure::ValueCounts(Expr::Column(column)) => {
+            let nulls = counted(&column.name)?;
+            let extreme = |end| parts.extreme(part, &column.name, end);
+            let only = match rows - nulls {
+                0 => None,
+                _ => Some(extreme(End::Min).filter(|min| extreme(End::Max).as_ref() == Some(min))?),
+            };
+            let only = only.as_ref();
+            return State::of_only_value(measure, data_types, rows, nulls, only).ok();
+        }
         _ => return None,
     };
     let values = rows - counted(&column.name)?;

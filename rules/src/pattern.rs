@@ -56,15 +56,16 @@ impl Linear {
         })
     }
 
-    /// What tells whether texts match, made for so many of them.
+    /// What tells whether texts match, of which there are so many.
     fn matcher(&self, texts: usize) -> impl FnMut(&str) -> bool {
         let short = || ShortTexts::new(&self.pattern);
-        let short = (texts >= MANY_TEXTS).then(|| self.short.get_or_init(short).as_ref());
-        let short = short.flatten();
         let mut cache = self.engine.create_cache();
         move |text| {
-            if let Some(is_match) = short.and_then(|short| short.is_match(text)) {
-                return is_match;
+            if texts >= MANY_TEXTS && text.len() <= short::MOST_BYTES {
+                let short = self.short.get_or_init(short).as_ref();
+                if let Some(is_match) = short.and_then(|short| short.is_match(text)) {
+                    return is_match;
+                }
             }
             let input = Input::new(text).earliest(true);
             self.engine.search_half_with(&mut cache, &input).is_some()
@@ -125,11 +126,10 @@ impl RowTest for TextPattern {
             Self::Format(format) => test_text(values, |text| format.is_met(text)),
             Self::Holds(format) => test_text(values, |text| format.is_found(text)),
             Self::Regex(regex) => {
-                let mut is_match = regex.matcher(values.len());
-                if let Some(tested) = test_distinct(values, &mut is_match)? {
+                if let Some(tested) = test_distinct(values, regex.matcher(0))? {
                     return Ok(tested);
                 }
-                test_text(values, is_match)
+                test_text(values, regex.matcher(values.len()))
             }
             Self::Fancy(regex) => {
                 let mut failure = None;

@@ -15,7 +15,7 @@ use datafusion::prelude::SessionContext;
 use crate::fragment::{self, Aggregate, Parameters};
 use crate::frequencies::FrequenciesOf;
 use crate::ranks::RanksOf;
-use crate::state::Edge;
+use crate::state::{Edge, MOST_TEXT_BYTES, MOST_VALUES};
 use crate::yaml::{Span, nearest_hint};
 
 /// Why a check cannot be evaluated.
@@ -75,17 +75,17 @@ pub(crate) enum Work {
     Scan(Measure),
     /// From several measures of that pass.
     Several(Vec<Measure>),
-    /// From one grouping by these columns, shared with the other checks on the same columns.
+    /// From one grouping by these columns, or the counted values of the only one, shared with the other checks on the same columns.
     Groups(Vec<String>),
-    /// From the number of rows of each value.
+    /// From the number of rows of each value, counted in that pass or by a grouping.
     Frequencies(FrequenciesOf),
     /// From several groupings of the rows in which no column of them is null.
     CompleteGroups(Vec<Vec<String>>),
     /// From the same here and in the last published version.
     Versus(Box<Self>),
-    /// From the sorted values of a column.
+    /// From the sorted values of a column, counted in that pass or by a grouping.
     Ranks(RanksOf),
-    /// From one grouping by these columns of the rows in which none of them is null; a null in one of them is bad.
+    /// As from a grouping by these columns of the rows in which none of them is null; a null in one of them is bad.
     Key(Vec<String>),
     /// By looking the columns up in another table.
     Lookup(Lookup),
@@ -179,8 +179,8 @@ impl Measure {
             | Self::Comoments(_, _)
             | Self::Distinct(_)
             | Self::Frequent(_)
-            | Self::Types(_)
-            | Self::ValueCounts(_) => Vec::new(),
+            | Self::Types(_) => Vec::new(),
+            Self::ValueCounts(_) => vec![MOST_VALUES as f64, MOST_TEXT_BYTES as f64],
         }
     }
 

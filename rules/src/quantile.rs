@@ -16,7 +16,7 @@ use crate::suite::Check;
 pub(crate) const METHOD: Setting = Setting::optional(
     "method",
     Form::Choice(&["approximate", "exact"]),
-    "`approximate` (default) reads the rows once with the other checks, `exact` sorts the column.",
+    "`approximate` (default) reads the rows once with the other checks, `exact` sorts the distinct values.",
 );
 
 /// How far an approximate quantile may be off.

@@ -1,5 +1,5 @@
-//! Judges a subject: one scan for all that a scan can tell, one grouping for each set of columns,
-//! one look-up or query for each check that needs its own.
+//! Judges a subject: one scan for all that a scan can tell, one grouping for each set of columns whose
+//! values the scan could not count, one look-up or query for each check that needs its own.
 
 mod measure;
 mod source;
@@ -61,6 +61,7 @@ pub async fn judge(suite: &Suite, subject: &Subject) -> Report {
         jobs: Vec::new(),
         groups: Vec::new(),
         frequencies: Vec::new(),
+        baseline: None,
         ranks: Vec::new(),
     };
     judging.plan(&planners).await;
@@ -102,6 +103,8 @@ struct Judging<'a> {
     groups: Vec<(GroupKey, Result<Measured, Trouble>)>,
     /// Frequencies that are counted: of what, filter, whose rows, and result.
     frequencies: Vec<(FrequenciesKey, Result<Measured, Trouble>)>,
+    /// What was measured in the last published version, in one pass for all checks.
+    baseline: Option<(Scan, Result<Found, Trouble>)>,
     /// Columns that were sorted: column, filter and scope, ranks, and what is there.
     ranks: Vec<(RanksKey, Vec<f64>, Result<Measured, Trouble>)>,
 }

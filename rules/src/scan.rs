@@ -6,10 +6,10 @@
 //!
 //! What was measured while rows were written ([`crate::collect`]) is not read again: the pass is over the other rows.
 
-mod common;
 mod keys;
 mod parted;
 mod program;
+mod shared_expressions;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,8 +30,9 @@ use crate::finding::{Measured, Sources};
 use crate::parts::{PartKey, Parts};
 use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::rows::none_null;
+use crate::state::fingerprint::Fingerprint;
 use crate::state::{State, is_counted};
-use parted::keep;
+use program::is_settled;
 
 pub(crate) use program::{Program, Running};
 
@@ -210,71 +211,83 @@ impl Scan {
         let schema = rows.table.schema();
         let state_before = |measure| collected.and_then(|known| known.state(&schema, measure));
         let mut before: Vec<_> = self.measures.iter().map(state_before).collect();
-        if let (Some(part), Some(parts)) = (collected.and_then(|c| c.part), rows.parts) {
-            self.keep_collected(session, &schema, parts, part, &mut before)
-                .await;
+        let part = collected.and_then(|collected| collected.part);
+        let kept = match (part, rows.parts) {
+            (Some(_), Some(parts)) => parts.kept().await,
+            _ => None,
+        };
+        let to_keep = match kept {
+            Some(_) => self.written(session, &schema, &mut before),
+            None => Vec::new(),
+        };
+        let places_where = |is_wanted: &dyn Fn(&Option<State>) -> bool| -> Vec<usize> {
+            let places = 0..before.len();
+            places.filter(|place| is_wanted(&before[*place])).collect()
+        };
+        let unknown = places_where(&Option::is_none);
+        let unsettled = |state: &State| !state.is_settled();
+        let known = places_where(&|before| before.as_ref().is_some_and(unsettled));
+        let of_unknown = self.subset(&unknown).states(session, Some(rows)).await?;
+        let rest = collected.and_then(Collected::rest);
+        let of_rest = self.subset(&known).states(session, rest).await?;
+        let mut found = Found::default();
+        found.read.extend(of_unknown.read);
+        found.read.extend(of_rest.read);
+        let sources = |is_collected| Sources {
+            is_collected,
+            ..Sources::default()
+        };
+        found.sources = before.iter().map(|b| sources(b.is_some())).collect();
+        let collected = before.into_iter();
+        let mut states: Vec<_> = collected.map(|b| b.map_or_else(no_state, Ok)).collect();
+        let of_unknown = std::iter::zip(of_unknown.merged, of_unknown.sources);
+        for (place, (state, sources)) in std::iter::zip(unknown, of_unknown) {
+            states[place] = state;
+            found.sources[place] = sources;
         }
-        let subset = |is_known: bool| {
-            let mut subset = Self::default();
-            for (index, before) in before.iter().enumerate() {
-                if before.is_some() == is_known {
-                    subset.measures.push(self.measures[index].clone());
-                    subset.lasting.push(self.lasting[index]);
+        let of_rest = std::iter::zip(of_rest.merged, of_rest.sources);
+        for (place, (state, sources)) in std::iter::zip(known, of_rest) {
+            merge(std::slice::from_mut(&mut states[place]), [state]);
+            found.sources[place] = Sources {
+                is_collected: true,
+                ..sources
+            };
+        }
+        if let (Some(kept), Some(part)) = (kept, part) {
+            for (state, written) in std::iter::zip(&states, to_keep) {
+                if let Some((fingerprint, bytes)) = written.filter(|_| !is_settled(state)) {
+                    kept.put(part, fingerprint, &bytes);
                 }
             }
-            subset
-        };
-        let mut unknown = subset(false).states(session, Some(rows)).await?;
-        let rest = collected.and_then(Collected::rest);
-        let mut rest = subset(true).states(session, rest).await?;
-        let mut found = Found::default();
-        found.read.extend(unknown.read);
-        found.read.extend(rest.read);
-        let (mut unknown_states, mut rest_states) =
-            (unknown.merged.drain(..), rest.merged.drain(..));
-        let (mut unknown_sources, mut rest_sources) =
-            (unknown.sources.drain(..), rest.sources.drain(..));
-        for before in before {
-            let (state, sources) = match before {
-                None => (
-                    unknown_states.next().unwrap_or_else(no_state),
-                    unknown_sources.next().unwrap_or_default(),
-                ),
-                Some(before) => {
-                    let mut state = Ok(before);
-                    if let Some(rest) = rest_states.next() {
-                        merge(std::slice::from_mut(&mut state), [rest]);
-                    }
-                    let mut sources = rest_sources.next().unwrap_or_default();
-                    sources.is_collected = true;
-                    (state, sources)
-                }
-            };
-            let measured = state.and_then(|state| guarded(|| state.finish()));
-            found.measured.push(measured);
-            found.sources.push(sources);
         }
+        let finish = |state: Result<State, Trouble>| state.and_then(|s| guarded(|| s.finish()));
+        found.measured = states.into_iter().map(finish).collect();
         Ok(found)
     }
 
-    /// Keeps the states of rows that were measured while they were written, which are exactly one part.
-    async fn keep_collected(
+    /// Some of the measures.
+    fn subset(&self, places: &[usize]) -> Self {
+        let mut subset = Self::default();
+        for place in places {
+            let (measure, filter) = self.measures[*place].clone();
+            subset.add(measure, filter, self.lasting[*place]);
+        }
+        subset
+    }
+
+    /// The bytes of states that may be kept.
+    fn written(
         &self,
         session: &SessionContext,
         schema: &SchemaRef,
-        parts: &Arc<dyn Parts>,
-        part: PartKey,
-        before: &mut [Option<State>],
-    ) {
-        let Some(kept) = parts.kept().await else {
-            return;
-        };
+        states: &mut [Option<State>],
+    ) -> Vec<Option<(Fingerprint, Vec<u8>)>> {
         let fingerprints = self.fingerprints(session, schema);
-        for (fingerprint, state) in std::iter::zip(fingerprints, before) {
-            if let (Some(fingerprint), Some(state)) = (fingerprint, state) {
-                keep(&kept, part, fingerprint, state);
-            }
-        }
+        let written = |(fingerprint, state): (Option<Fingerprint>, &mut Option<State>)| {
+            let bytes = state.as_mut()?.write().ok()??;
+            Some((fingerprint?, bytes))
+        };
+        std::iter::zip(fingerprints, states).map(written).collect()
     }
 
     /// The states of the measures over some rows; none without rows or measures.
@@ -308,11 +321,37 @@ impl Scan {
         session: &SessionContext,
         rows: Arc<dyn TableProvider>,
     ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
-        if self.counts_rows_only() {
-            let rows = session.read_table(rows)?.count().await? as u64;
-            let states = self.measures.iter().map(|_| Ok(State::of_rows(rows)));
-            return Ok(states.collect());
+        // Counting rows needs no column of them, and to see whether values are few, some rows are enough.
+        let is_bare = |(measure, filter): &(Measure, Option<Expr>)| {
+            *measure == Measure::Rows && filter.is_none()
+        };
+        let is_quick = |wanted: &(Measure, Option<Expr>)| {
+            is_bare(wanted) || matches!(wanted.0, Measure::ValueCounts(_))
+        };
+        if !self.measures.iter().any(is_bare) || !self.measures.iter().all(is_quick) {
+            return self.scanned_states(session, rows).await;
         }
+        let count = session.read_table(Arc::clone(&rows))?.count().await? as u64;
+        let places = 0..self.measures.len();
+        let others: Vec<usize> = places.filter(|p| !is_bare(&self.measures[*p])).collect();
+        let mut scanned = Vec::new().into_iter();
+        if !others.is_empty() {
+            let others = self.subset(&others);
+            scanned = others.scanned_states(session, rows).await?.into_iter();
+        }
+        let state = |wanted| match is_bare(wanted) {
+            true => Ok(State::of_rows(count)),
+            false => scanned.next().unwrap_or_else(no_state),
+        };
+        Ok(self.measures.iter().map(state).collect())
+    }
+
+    /// The states of the measures in one pass over rows.
+    async fn scanned_states(
+        &self,
+        session: &SessionContext,
+        rows: Arc<dyn TableProvider>,
+    ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
         let plan = self.physical_plan(session, rows).await?;
         let program = Arc::new(Program::new(session, self, &plan.schema())?);
         let streams = execute_stream_partitioned(plan, session.task_ctx())?;
@@ -331,12 +370,6 @@ impl Scan {
             }
         }
         Ok(merged)
-    }
-
-    fn counts_rows_only(&self) -> bool {
-        self.measures
-            .iter()
-            .all(|(measure, filter)| *measure == Measure::Rows && filter.is_none())
     }
 
     async fn physical_plan(

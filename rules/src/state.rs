@@ -44,7 +44,6 @@ pub(crate) use frequent::Frequent;
 pub(crate) use quantiles::{LEAST_RANK_ERROR, Quantiles};
 pub(crate) use types::{Likeness, TypeCounts, looks_like};
 pub(crate) use value_counts::is_counted;
-#[cfg(test)]
 pub(crate) use value_counts::{MOST_TEXT_BYTES, MOST_VALUES};
 
 /// The state of one measure.
@@ -137,6 +136,22 @@ impl State {
             Measure::ValueCounts(_) => Kind::ValueCounts(ValueCounts::new(plain())?),
         };
         Ok(Self { rows: 0, kind })
+    }
+
+    /// The state of how often each value occurs over rows in which so many are null, and the others one value.
+    pub(crate) fn of_only_value(
+        measure: &Measure,
+        data_types: &[DataType],
+        rows: u64,
+        nulls: u64,
+        only: Option<&ScalarValue>,
+    ) -> Result<Self, Trouble> {
+        let mut state = Self::new(measure, data_types)?;
+        state.rows = rows;
+        if let Kind::ValueCounts(counts) = &mut state.kind {
+            counts.take_only(nulls, only.map(|value| (value, rows - nulls)))?;
+        }
+        Ok(state)
     }
 
     /// Takes in the rows of one batch. `filter` has a bit for each row that counts.
@@ -324,7 +339,8 @@ impl State {
     pub(crate) fn write(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
         let mut to = Writer::default();
         to.u8(self.kind.tag());
-        to.u64(self.rows);
+        // How many were read before a measure settled is chance.
+        to.u64(if self.is_settled() { 0 } else { self.rows });
         match &mut self.kind {
             Kind::Rows => {}
             Kind::Nulls { bad } | Kind::False { bad } => to.u64(*bad),

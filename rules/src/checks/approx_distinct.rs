@@ -2,7 +2,7 @@
 //!
 //! The rows are read once, with the other checks, and leave a sketch (HyperLogLog with 4,096 registers): the relative
 //! standard error is 1.63%. Small numbers come out exact, or nearly so. `distinct` counts exactly, at the cost of a
-//! grouping. Nulls are left out; a column without values has none.
+//! grouping when there are many. Nulls are left out; a column without values has none.
 //!
 //! ```yaml
 //! columns:

@@ -16,7 +16,7 @@ use crate::ranks::{RanksOf, find_ranks};
 use crate::rows::{
     and_none_null, count_groups, count_marked, count_missing, expect_keys, filtered,
 };
-use crate::scan::{Rows, Scan};
+use crate::scan::{Found, Rows, Scan};
 
 impl Judging<'_> {
     pub(super) async fn measure(
@@ -197,22 +197,7 @@ impl Judging<'_> {
         work: &Work,
         index: usize,
     ) -> Result<Measured, Trouble> {
-        let session = &self.subject.session;
-        let mut scan = Scan::default();
-        let job = &self.jobs[index];
-        let schema = baseline.schema();
-        scan.add_work(work, &schema, job.filter.as_ref(), job.lasts);
-        let rows = Rows {
-            table: baseline,
-            parts: self.subject.baseline_parts.as_ref(),
-        };
-        let measured = match scan.is_empty() {
-            true => None,
-            false => {
-                let found = guarded(scan.run(session, rows, None)).await?;
-                found.measured.into_iter().next()
-            }
-        };
+        let measured = self.measured_in_baseline(baseline, work, index).await;
         match (work, measured) {
             (Work::Frequencies(of), Some(Ok(Measured::ValueCounts(Some(groups))))) => {
                 groups.as_frequencies(of.most)
@@ -224,6 +209,42 @@ impl Judging<'_> {
             (_, Some(measured)) => measured,
             (_, None) => Err(Trouble::new("bug: the baseline was not measured")),
         }
+    }
+
+    /// What a pass over the last published version measures for a check, if it measures anything.
+    async fn measured_in_baseline(
+        &mut self,
+        baseline: &Arc<dyn TableProvider>,
+        work: &Work,
+        index: usize,
+    ) -> Option<Result<Measured, Trouble>> {
+        let schema = baseline.schema();
+        if self.baseline.is_none() {
+            let mut scan = Scan::default();
+            for job in &self.jobs {
+                if let Ok(Work::Versus(inner)) = &job.work {
+                    scan.add_work(inner, &schema, job.filter.as_ref(), job.lasts);
+                }
+            }
+            let rows = Rows {
+                table: baseline,
+                parts: self.subject.baseline_parts.as_ref(),
+            };
+            let found = match scan.is_empty() {
+                true => Ok(Found::default()),
+                false => guarded(scan.run(&self.subject.session, rows, None)).await,
+            };
+            self.baseline = Some((scan, found));
+        }
+        let (scan, found) = self.baseline.as_mut()?;
+        let job = &self.jobs[index];
+        // Added before, so that its place is found.
+        let places = scan.add_work(work, &schema, job.filter.as_ref(), job.lasts);
+        let place = places.first()?;
+        Some(match found {
+            Ok(found) => found.measured.get(*place)?.clone(),
+            Err(trouble) => Err(trouble.clone()),
+        })
     }
 
     /// Exact quantiles: those of all checks of the column at once.

@@ -18,14 +18,19 @@ use crate::plan::Trouble;
 use crate::state::State;
 use crate::state::fingerprint::Fingerprint;
 
-/// The states of the pieces of a part that were read, and how many pieces these are.
+/// A part of which some pieces are read.
 struct Reading {
+    reader: Arc<Reader>,
+    /// Of the pieces that were read.
     states: Vec<Result<State, Trouble>>,
+    /// How many these are.
     pieces: u64,
 }
 
 /// What reads pieces for some measures.
 struct Reader {
+    /// The measures, by their places in the whole scan.
+    measures: Vec<usize>,
     scan: Scan,
     parts: Arc<dyn Parts>,
     session: SessionContext,
@@ -38,7 +43,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(scan: Scan, parted: &Parted<'_>) -> Self {
+    fn new(measures: Vec<usize>, parted: &Parted<'_>) -> Self {
+        let scan = parted.scan.subset(&measures);
         let columns = scan.needed_columns(&parted.schema);
         let countable = scan.countable_columns();
         let is_countable =
@@ -50,6 +56,7 @@ impl Reader {
             session: parted.session.clone(),
             state: parted.session.state(),
             programs: Mutex::default(),
+            measures,
             scan,
         }
     }
@@ -105,8 +112,10 @@ impl Scan {
             states: States::empty(&program),
         };
         let lacking = parted.take_known(&program).await;
-        for (measures, of_parts) in &lacking {
-            parted.read(measures, of_parts).await?;
+        for (measures, of_parts) in lacking {
+            if let Err(trouble) = parted.read(measures.clone(), &of_parts).await {
+                parted.spoil(&measures, &trouble);
+            }
         }
         Ok(parted.states)
     }
@@ -131,7 +140,7 @@ impl Scan {
 impl Parted<'_> {
     /// Merges what is known and kept. The parts that lack the same measures are left, by these measures.
     async fn take_known(&mut self, program: &Program) -> BTreeMap<Vec<usize>, Vec<usize>> {
-        let mut lacking = Vec::new();
+        let mut lacking: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
         let mut is_loaded = false;
         for part in 0..self.parts.keys().len() {
             let mut lacks = Vec::new();
@@ -159,17 +168,17 @@ impl Parted<'_> {
                 }
                 lacks.push(measure);
             }
-            lacking.push((part, lacks));
+            lacking.entry(lacks).or_default().push(part);
         }
-        let mut by_measures: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
-        for (part, mut lacks) in lacking {
-            // Another part may have settled it.
-            lacks.retain(|measure| !is_settled(&self.states.merged[*measure]));
-            if !lacks.is_empty() {
-                by_measures.entry(lacks).or_default().push(part);
+        let mut unsettled: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+        for (mut measures, mut of_parts) in lacking {
+            // Another part may have settled them.
+            measures.retain(|measure| !is_settled(&self.states.merged[*measure]));
+            if !measures.is_empty() {
+                unsettled.entry(measures).or_default().append(&mut of_parts);
             }
         }
-        by_measures
+        unsettled
     }
 
     fn kept_state(&self, part: usize, measure: usize, program: &Program) -> Option<State> {
@@ -187,35 +196,34 @@ impl Parted<'_> {
     }
 
     /// Reads some parts for some measures, and keeps what is found.
-    async fn read(&mut self, measures: &[usize], of_parts: &[usize]) -> Result<(), Trouble> {
-        let keys = self.parts.keys();
-        self.states
-            .read
-            .extend(of_parts.iter().map(|part| keys[*part]));
-        for measure in measures {
-            self.states.sources[*measure].scanned += of_parts.len() as u64;
-        }
-        let mut wanted = Scan::default();
-        for measure in measures {
-            let (measure, filter) = self.scan.measures[*measure].clone();
-            wanted.add(measure, filter, false);
-        }
-        let mut waiting = self
-            .parts
-            .pieces(&self.session.state(), of_parts)
-            .into_iter();
-        let reader = Arc::new(Reader::new(wanted, self));
+    async fn read(&mut self, measures: Vec<usize>, of_parts: &[usize]) -> Result<(), Trouble> {
+        let pieces = self.parts.pieces(&self.session.state(), of_parts);
+        let mut waiting = pieces.into_iter();
+        let mut reader = Arc::new(Reader::new(measures, self));
         let mut reading: HashMap<usize, Reading> = HashMap::new();
         let mut tasks = JoinSet::new();
         loop {
-            let is_needed = |measure: &usize| !is_settled(&self.states.merged[*measure]);
-            let free = match measures.iter().any(is_needed) {
-                true => self.at_once() - tasks.len(),
-                false => 0,
-            };
-            for piece in waiting.by_ref().take(free) {
-                let states = Arc::clone(&reader).read(piece);
-                tasks.spawn(async move { (piece, states.await) });
+            while tasks.len() < self.at_once() {
+                let Some(piece) = waiting.next() else {
+                    break;
+                };
+                let reader = match reading.get(&piece.part) {
+                    Some(begun) => Arc::clone(&begun.reader),
+                    None => {
+                        reader = self.without_settled(reader);
+                        let begun = self.begin(piece.part, &reader);
+                        reading.insert(piece.part, begun);
+                        Arc::clone(&reader)
+                    }
+                };
+                if !reader
+                    .measures
+                    .iter()
+                    .all(|measure| self.is_settled(*measure))
+                {
+                    let states = reader.read(piece);
+                    tasks.spawn(async move { (piece, states.await) });
+                }
             }
             let (piece, states) = match tasks.join_next().await {
                 Some(Ok((piece, states))) => (piece, states?),
@@ -225,18 +233,55 @@ impl Parted<'_> {
                 Some(Err(error)) => return Err(stopped(&error)),
                 None => return Ok(()),
             };
-            let whole = match reading.remove(&piece.part) {
-                Some(mut other) => {
-                    merge(&mut other.states, states);
-                    other.pieces += 1;
-                    other
-                }
-                None => Reading { states, pieces: 1 },
+            let Some(begun) = reading.get_mut(&piece.part) else {
+                return Err(Trouble::new("bug: a part was read that was not begun"));
             };
-            if whole.pieces == piece.of {
-                self.finish_part(piece.part, measures, whole.states);
-            } else {
-                reading.insert(piece.part, whole);
+            match begun.pieces {
+                0 => begun.states = states,
+                _ => merge(&mut begun.states, states),
+            }
+            begun.pieces += 1;
+            if begun.pieces == piece.of
+                && let Some(whole) = reading.remove(&piece.part)
+            {
+                self.finish_part(piece.part, &whole.reader.measures, whole.states);
+            }
+        }
+    }
+
+    fn is_settled(&self, measure: usize) -> bool {
+        is_settled(&self.states.merged[measure])
+    }
+
+    /// What reads for the measures that other parts have not settled.
+    fn without_settled(&self, reader: Arc<Reader>) -> Arc<Reader> {
+        let measures = reader.measures.iter().copied();
+        let unsettled: Vec<usize> = measures.filter(|m| !self.is_settled(*m)).collect();
+        match unsettled.len() == reader.measures.len() {
+            true => reader,
+            false => Arc::new(Reader::new(unsettled, self)),
+        }
+    }
+
+    fn begin(&mut self, part: usize, reader: &Arc<Reader>) -> Reading {
+        if !reader.measures.is_empty() {
+            self.states.read.insert(self.parts.keys()[part]);
+        }
+        for measure in &reader.measures {
+            self.states.sources[*measure].scanned += 1;
+        }
+        Reading {
+            reader: Arc::clone(reader),
+            states: Vec::new(),
+            pieces: 0,
+        }
+    }
+
+    /// Lets measures fail that other parts have not settled.
+    fn spoil(&mut self, measures: &[usize], trouble: &Trouble) {
+        for measure in measures {
+            if !self.is_settled(*measure) {
+                self.states.merged[*measure] = Err(trouble.clone());
             }
         }
     }
@@ -255,6 +300,10 @@ impl Parted<'_> {
         states: Vec<Result<State, Trouble>>,
     ) {
         for (measure, mut state) in std::iter::zip(measures, states) {
+            if self.is_settled(*measure) {
+                // Nobody would ask for it.
+                continue;
+            }
             if let (Some(kept), Some(fingerprint), Ok(state)) =
                 (&self.kept, self.fingerprints[*measure], &mut state)
             {
@@ -266,12 +315,7 @@ impl Parted<'_> {
 }
 
 /// Keeps a state of a part.
-pub(super) fn keep(
-    kept: &KeptStates,
-    part: crate::PartKey,
-    fingerprint: Fingerprint,
-    state: &mut State,
-) {
+fn keep(kept: &KeptStates, part: crate::PartKey, fingerprint: Fingerprint, state: &mut State) {
     if let Ok(Some(bytes)) = state.write() {
         kept.put(part, fingerprint, &bytes);
     }

@@ -10,8 +10,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 
-use super::common::Expressions;
 use super::keys::{KeyCounts, dictionary_type};
+use super::shared_expressions::Expressions;
 use super::{Scan, columns_of, guarded};
 use crate::plan::{Measure, Trouble, plain_type};
 use crate::state::{State, Times};
@@ -219,13 +219,12 @@ impl Group {
         for (place, measure, of_step, filter) in of_steps {
             let filter_place = filter.map(|filter| inputs + filter);
             let used = of_step.iter().copied().chain(filter_place);
-            let trouble = used.filter_map(|place| exprs.get(place).err()).next();
-            let prepared = of_step.iter().filter_map(|input| exprs.get(*input).ok());
-            let data_types = prepared.map(|input| input.data_type(arrow_schema));
+            let trouble = used.filter_map(|place| exprs.data_type(place).err());
+            let data_types = of_step.iter().map(|input| exprs.data_type(*input));
             steps[place] = Some(Step {
                 measure: measure.clone(),
-                data_types: data_types.collect::<Result<_, _>>()?,
-                trouble,
+                trouble: trouble.take(1).next(),
+                data_types: data_types.flatten().collect(),
                 inputs: of_step,
                 filter,
             });

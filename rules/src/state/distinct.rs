@@ -112,9 +112,12 @@ impl Distinct {
         let bytes = &buffer.as_slice()[from..from + data.len() * width];
         // Bytes of a known number are hashed without a loop.
         match width {
+            1 => self.take_values::<1>(&data, bytes),
+            2 => self.take_values::<2>(&data, bytes),
             4 => self.take_values::<4>(&data, bytes),
             8 => self.take_values::<8>(&data, bytes),
             16 => self.take_values::<16>(&data, bytes),
+            32 => self.take_values::<32>(&data, bytes),
             _ => {
                 for (row, value) in bytes.chunks_exact(width).enumerate() {
                     if data.is_valid(row) {

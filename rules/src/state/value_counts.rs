@@ -17,10 +17,10 @@ use crate::plan::{Trouble, plain_type};
 use crate::value_groups::ValueGroups;
 
 /// With more distinct values than these, none are counted.
-pub(crate) const MOST_VALUES: usize = 1024;
+pub(crate) const MOST_VALUES: usize = 256;
 
 /// The same for the bytes of all distinct texts together.
-pub(crate) const MOST_TEXT_BYTES: usize = 1 << 15;
+pub(crate) const MOST_TEXT_BYTES: usize = 1 << 12;
 
 /// The rows of each value.
 ///
@@ -93,47 +93,64 @@ impl Values {
     }
 
     fn is_too_many(&self) -> bool {
-        match self {
-            Self::Whole(rows) => rows.len() > MOST_VALUES,
-            Self::Text { rows, bytes } => rows.len() > MOST_VALUES || *bytes > MOST_TEXT_BYTES,
-        }
+        let has_long_texts = matches!(self, Self::Text { bytes, .. } if *bytes > MOST_TEXT_BYTES);
+        has_long_texts || self.len() > MOST_VALUES
     }
 
-    fn take_text(&mut self, text: &str, times: u64) {
-        if let Self::Text { rows, bytes } = self {
-            let rows = rows.entry_ref(text).or_insert_with(|| {
-                *bytes += text.len();
-                0
-            });
-            *rows += times;
+    fn take_text(&mut self, text: &str, times: u64) -> Result<(), Trouble> {
+        let Self::Text { rows, bytes } = self else {
+            return Err(of_another_type());
+        };
+        if text.len() > MOST_TEXT_BYTES {
+            // Too much by itself: it need not be copied.
+            *bytes = text.len();
+            return Ok(());
         }
+        let rows = rows.entry_ref(text).or_insert_with(|| {
+            *bytes += text.len();
+            0
+        });
+        *rows += times;
+        Ok(())
     }
 
-    fn take_whole(&mut self, number: i128, times: u64) {
-        if let Self::Whole(rows) = self {
-            *rows.entry(number).or_insert(0) += times;
-        }
+    fn take_whole(&mut self, number: i128, times: u64) -> Result<(), Trouble> {
+        let Self::Whole(rows) = self else {
+            return Err(of_another_type());
+        };
+        *rows.entry(number).or_insert(0) += times;
+        Ok(())
     }
 }
 
+fn of_another_type() -> Trouble {
+    Trouble::new("bug: a value of another type was to be counted")
+}
+
 impl Counted {
-    /// Takes in the rows of a batch, as texts; none is null.
-    fn take_texts<'t>(&mut self, texts: impl Iterator<Item = (Option<&'t str>, u64)>) {
-        self.take(texts, Values::take_text);
+    /// Takes in texts, each so many times; none is null.
+    fn take_texts<'t>(
+        &mut self,
+        texts: impl Iterator<Item = (Option<&'t str>, u64)>,
+    ) -> Result<(), Trouble> {
+        self.take(texts, Values::take_text)
     }
 
-    /// The same, as numbers.
-    fn take_numbers(&mut self, numbers: impl Iterator<Item = (Option<i128>, u64)>) {
-        self.take(numbers, Values::take_whole);
+    /// Takes in the numbers that stand for values, each so many times; none is null.
+    fn take_numbers(
+        &mut self,
+        numbers: impl Iterator<Item = (Option<i128>, u64)>,
+    ) -> Result<(), Trouble> {
+        self.take(numbers, Values::take_whole)
     }
 
     fn take<T: Copy + PartialEq>(
         &mut self,
         rows: impl Iterator<Item = (Option<T>, u64)>,
-        take: impl Fn(&mut Values, T, u64),
-    ) {
+        take: impl Fn(&mut Values, T, u64) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
         let Self::Few { nulls, values } = self else {
-            return;
+            return Ok(());
         };
         // Equal values are often neighbours.
         let mut run: Option<(T, u64)> = None;
@@ -143,7 +160,7 @@ impl Counted {
                 (Some(value), Some((same, all))) if *same == value => *all += times,
                 (Some(value), _) => {
                     if let Some((value, times)) = run.replace((value, times)) {
-                        take(values, value, times);
+                        take(values, value, times)?;
                         if values.is_too_many() {
                             break;
                         }
@@ -152,11 +169,12 @@ impl Counted {
             }
         }
         if let Some((value, times)) = run {
-            take(values, value, times);
+            take(values, value, times)?;
         }
         if values.is_too_many() {
             *self = Self::TooMany;
         }
+        Ok(())
     }
 }
 
@@ -204,25 +222,39 @@ impl ValueCounts {
             DataType::Utf8View => counted.take_texts(input.as_string_view().iter().zip(times)),
             DataType::UInt64 => {
                 let numbers = input.as_primitive::<UInt64Type>().iter();
-                counted.take_numbers(numbers.map(|value| value.map(i128::from)).zip(times));
+                counted.take_numbers(numbers.map(|value| value.map(i128::from)).zip(times))
             }
             DataType::Decimal32(_, _) => {
                 let digits = input.as_primitive::<Decimal32Type>().iter();
-                counted.take_numbers(digits.map(|value| value.map(i128::from)).zip(times));
+                counted.take_numbers(digits.map(|value| value.map(i128::from)).zip(times))
             }
             DataType::Decimal64(_, _) => {
                 let digits = input.as_primitive::<Decimal64Type>().iter();
-                counted.take_numbers(digits.map(|value| value.map(i128::from)).zip(times));
+                counted.take_numbers(digits.map(|value| value.map(i128::from)).zip(times))
             }
             DataType::Decimal128(_, _) => {
                 let digits = input.as_primitive::<Decimal128Type>().iter();
-                counted.take_numbers(digits.zip(times));
+                counted.take_numbers(digits.zip(times))
             }
             _ => {
                 let whole = cast(input, &DataType::Int64)?;
                 let numbers = whole.as_primitive::<Int64Type>().iter();
-                counted.take_numbers(numbers.map(|value| value.map(i128::from)).zip(times));
+                counted.take_numbers(numbers.map(|value| value.map(i128::from)).zip(times))
             }
+        }
+    }
+
+    /// The only value of rows without null, so many times, or nothing but nulls.
+    pub(super) fn take_only(
+        &mut self,
+        nulls: u64,
+        only: Option<(&ScalarValue, u64)>,
+    ) -> Result<(), Trouble> {
+        let nulls = (nulls > 0).then_some((ScalarValue::try_from(&self.data_type)?, nulls));
+        let only = only.map(|(value, times)| (value.clone(), times));
+        for (value, times) in nulls.into_iter().chain(only) {
+            let value = value.cast_to(&self.data_type)?.to_array()?;
+            self.update_each(&[times], &value)?;
         }
         Ok(())
     }
@@ -241,8 +273,12 @@ impl ValueCounts {
         };
         *nulls += more;
         match others {
-            Values::Whole(rows) => rows.iter().for_each(|(v, n)| values.take_whole(*v, *n)),
-            Values::Text { rows, .. } => rows.iter().for_each(|(v, n)| values.take_text(v, *n)),
+            Values::Whole(rows) => rows
+                .iter()
+                .try_for_each(|(v, n)| values.take_whole(*v, *n))?,
+            Values::Text { rows, .. } => {
+                rows.iter().try_for_each(|(v, n)| values.take_text(v, *n))?
+            }
         }
         if values.is_too_many() {
             self.counted = Counted::TooMany;
@@ -261,7 +297,7 @@ impl ValueCounts {
         to.u64(values.len() as u64);
         for (value, rows) in values {
             if scalar::write(&value, to).is_none() {
-                return Err(Trouble::new("bug: a counted value has no form"));
+                return Err(of_another_type());
             }
             to.u64(rows);
         }
@@ -285,10 +321,13 @@ impl ValueCounts {
                 times => times,
             };
             left -= times;
-            match (value.try_as_str(), scalar::ticks(&value)) {
+            let taken = match (value.try_as_str(), scalar::ticks(&value)) {
                 (Some(Some(text)), _) => values.take_text(text, times),
                 (_, Some(number)) => values.take_whole(number, times),
-                _ => return Err(DecodeError::Damaged("a value that is not counted")),
+                _ => Err(of_another_type()),
+            };
+            if taken.is_err() {
+                return Err(DecodeError::Damaged("a value that is not counted"));
             }
             if values.is_too_many() || values.len() as u64 != distinct {
                 return Err(DecodeError::Damaged("too many values, or one twice"));
@@ -303,32 +342,16 @@ impl ValueCounts {
 
     /// The values in their order, each with its rows.
     fn sorted(&self) -> Result<Vec<(ScalarValue, u64)>, Trouble> {
-        let no_value = || Trouble::new("bug: a counted value is not of its type");
-        match &self.counted {
-            Counted::TooMany => Ok(Vec::new()),
-            Counted::Few {
-                values: Values::Whole(rows),
-                ..
-            } => {
-                let sorted: BTreeMap<_, _> = rows.iter().collect();
-                let scalar = |(number, rows): (&i128, &u64)| {
-                    let value = scalar::of_ticks(*number, &self.data_type);
-                    Ok((value.ok_or_else(no_value)?, *rows))
-                };
-                sorted.into_iter().map(scalar).collect()
-            }
-            Counted::Few {
-                values: Values::Text { rows, .. },
-                ..
-            } => {
-                let sorted: BTreeMap<_, _> = rows.iter().collect();
-                let scalar = |(text, rows): (&String, &u64)| {
-                    let value = scalar::of_text(text, &self.data_type);
-                    Ok((value.ok_or_else(no_value)?, *rows))
-                };
-                sorted.into_iter().map(scalar).collect()
-            }
-        }
+        let whole = |number: &i128| scalar::of_ticks(*number, &self.data_type);
+        let text = |text: &String| scalar::of_text(text, &self.data_type);
+        let sorted: Option<Vec<_>> = match &self.counted {
+            Counted::TooMany => Some(Vec::new()),
+            Counted::Few { values, .. } => match values {
+                Values::Whole(rows) => in_order(rows, whole),
+                Values::Text { rows, .. } => in_order(rows, text),
+            },
+        };
+        sorted.ok_or_else(of_another_type)
     }
 
     /// The values in their order, null first, each with its rows; none when there are too many of them.
@@ -343,4 +366,14 @@ impl ValueCounts {
         let groups = null.into_iter().chain(self.sorted()?);
         Ok(Some(ValueGroups::new(&self.data_type, groups)?))
     }
+}
+
+/// The rows of each value in the order of values; none when one has no form.
+fn in_order<T: Ord>(
+    rows: &HashMap<T, u64>,
+    form: impl Fn(&T) -> Option<ScalarValue>,
+) -> Option<Vec<(ScalarValue, u64)>> {
+    let sorted: BTreeMap<_, _> = rows.iter().collect();
+    let with_form = |(value, rows): (&T, &u64)| Some((form(value)?, *rows));
+    sorted.into_iter().map(with_form).collect()
 }

@@ -7,7 +7,7 @@ use datafusion::arrow::array::{Array, AsArray, RecordBatch};
 use datafusion::arrow::compute::{cast, concat_batches, max, min};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use datafusion::catalog::Session;
-use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::common::{DataFusionError, ScalarValue, exec_err};
 use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
@@ -15,9 +15,10 @@ use proptest::prelude::*;
 
 use super::properties::{Row, batch, row};
 use super::{now, parse, provider, session, subject};
+use crate::state::MOST_VALUES;
 use crate::{
     CheckResult, DecodeError, End, KeptStates, Origin, PartKey, Parts, Piece, Report, Subject,
-    Suite, judge,
+    Suite, Verdict, judge,
 };
 
 /// A kind of check for each kind of measure, with and without `where`. Thresholds of what is rounded are values that it
@@ -47,6 +48,8 @@ struct Memory {
     /// Whether rows, nulls and bounds of `n` are known without reading.
     has_statistics: bool,
     reads: Arc<Mutex<Vec<usize>>>,
+    /// A part that cannot be read.
+    broken: Option<usize>,
     /// The columns that were asked for as they are encoded.
     encoded: Arc<Mutex<Vec<usize>>>,
 }
@@ -68,6 +71,7 @@ impl Memory {
                 .collect(),
             kept: Some(Arc::clone(kept)),
             has_statistics: false,
+            broken: None,
             reads: Arc::default(),
             encoded: Arc::default(),
         }
@@ -148,6 +152,9 @@ impl Parts for Memory {
         encoded: &[usize],
         piece: Piece,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        if self.broken == Some(piece.part) {
+            return exec_err!("part {} is gone", piece.part);
+        }
         *self.encoded.lock().unwrap() = encoded.to_vec();
         if piece.number == 0 {
             self.reads.lock().unwrap().push(piece.part);
@@ -244,10 +251,19 @@ enum Change {
     Overwrite(Vec<Vec<Row>>),
 }
 
+/// Rows of values that are all different, a third of as many as are counted.
+fn many(from: i64) -> Vec<Row> {
+    let first = from * 1000;
+    let values = first..first + MOST_VALUES as i64 * 2 / 3;
+    let row = |value| (Some(value), None, Some(format!("{value}")));
+    values.map(row).collect()
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let rows = || proptest::collection::vec(row(), 0..8);
     prop_oneof![
         4 => rows().prop_map(Change::Append),
+        1 => (0i64..3).prop_map(|from| Change::Append(many(from))),
         2 => any::<prop::sample::Index>().prop_map(Change::Delete),
         2 => (any::<prop::sample::Index>(), rows()).prop_map(|(at, rows)| Change::Rewrite(at, rows)),
         1 => proptest::collection::vec(rows(), 0..4).prop_map(Change::Overwrite),
@@ -380,6 +396,56 @@ async fn part_that_was_measured_is_not_read_again() {
 }
 
 #[tokio::test]
+async fn parts_are_not_read_for_values_that_are_too_many() {
+    let kept = kept();
+    let names = ["one", "two", "three", "four"];
+    let parts = std::iter::zip(names, 0..).map(|(name, from)| named(name, &many(from)));
+    let mut parts: Vec<_> = parts.collect();
+    let yaml = "columns: {n: [unique], t: [unique]}";
+    let table = |parts: &[(String, Vec<Row>)]| Memory {
+        // So that nothing is read to count rows.
+        has_statistics: true,
+        ..Memory::new(parts, &kept)
+    };
+    for is_first in [true, false] {
+        let table = table(&parts);
+        let report = table.report(yaml).await;
+        assert!(!report.blocks(), "{report:?}");
+        assert_eq!(report.checks[0].source[0].from, Origin::Grouping);
+        let reads = table.reads.lock().unwrap().clone();
+        match is_first {
+            true => assert!(!reads.contains(&3), "{reads:?}"),
+            // What is stored of the first ones says that they are too many.
+            false => assert!(reads.is_empty(), "{reads:?}"),
+        }
+    }
+    parts.truncate(1);
+    let report = table(&parts).report(yaml).await;
+    assert_eq!(report.checks[0].source[0].from, Origin::StoredStates);
+}
+
+#[tokio::test]
+async fn part_that_cannot_be_read_spoils_what_it_is_read_for() {
+    let table = Memory {
+        has_statistics: true,
+        broken: Some(1),
+        ..Memory::new(&few(), &kept())
+    };
+    let yaml = "table_checks: [{row_count: {at_least: 6}}]\ncolumns: {n: [{sum: {at_least: 0}}]}";
+    let report = table.report(yaml).await;
+    let verdicts: Vec<_> = report.checks.iter().map(|check| check.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Error, Verdict::Pass], "{report:?}");
+    assert!(
+        report.checks[0]
+            .message
+            .as_deref()
+            .unwrap()
+            .contains("part 1 is gone"),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
 async fn check_that_is_new_reads_the_parts_for_itself_alone() {
     let kept = kept();
     let parts = few();
@@ -399,7 +465,7 @@ async fn statistics_answer_without_any_part_being_read() {
         has_statistics: true,
         ..Memory::new(&few(), &kept())
     };
-    let yaml = "table_checks: [{row_count: {at_least: 6}}]\ncolumns: {n: [{not_null: {at_least: 50%}}, {range: {at_most: 2}}]}";
+    let yaml = "table_checks: [{row_count: {at_least: 6}}]\ncolumns: {n: [{not_null: {at_least: 50%}}, {range: {at_most: 2}}, {distinct: {at_least: 3}}]}";
     let report = table.report(yaml).await;
     assert!(!report.blocks(), "{report:?}");
     assert!(table.reads.lock().unwrap().is_empty());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::logical_expr::lit;
@@ -22,10 +22,13 @@ fn types() -> Vec<DataType> {
     let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     vec![
         DataType::Int8,
+        DataType::Int64,
         DataType::UInt64,
         DataType::Boolean,
         DataType::Date32,
+        DataType::Date64,
         DataType::Timestamp(TimeUnit::Millisecond, Some("+02:00".into())),
+        DataType::Decimal32(9, 1),
         DataType::Decimal64(18, 3),
         DataType::Decimal128(38, 2),
         DataType::Utf8,
@@ -36,7 +39,15 @@ fn types() -> Vec<DataType> {
 }
 
 fn array(seeds: &[Option<i64>], data_type: &DataType) -> ArrayRef {
-    let seeds: ArrayRef = Arc::new(seeds.iter().copied().collect::<Int64Array>());
+    let numbers = seeds.iter().copied();
+    let seeds: ArrayRef = match data_type {
+        // Negative ones stand for those beyond what has a sign.
+        DataType::UInt64 => {
+            let numbers = numbers.map(|number| number.map(i64::cast_unsigned));
+            Arc::new(numbers.collect::<UInt64Array>())
+        }
+        _ => Arc::new(numbers.collect::<Int64Array>()),
+    };
     let seeds = match data_type {
         DataType::Date32 => cast(&seeds, &DataType::Int32).unwrap(),
         DataType::Dictionary(_, text) => cast(&seeds, text).unwrap(),
@@ -72,7 +83,7 @@ proptest! {
 
     #[test]
     fn counted_values_tell_what_groupings_do(
-        seeds in proptest::collection::vec(proptest::option::weighted(0.8, 0i64..12), 0..40),
+        seeds in proptest::collection::vec(proptest::option::weighted(0.8, -6i64..6), 0..40),
         bound in 0i64..40,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -136,12 +147,14 @@ fn texts(count: usize, length: usize) -> ArrayRef {
 
 #[tokio::test]
 async fn scan_answers_over_few_values_and_groupings_over_many() {
-    let beyond = MOST_TEXT_BYTES / 128;
+    let count = MOST_TEXT_BYTES / 128;
     for (values, expected) in [
         (texts(MOST_VALUES, 8), Origin::Scan),
         (texts(MOST_VALUES + 1, 8), Origin::Grouping),
-        (texts(beyond, 128), Origin::Scan),
-        (texts(beyond, 129), Origin::Grouping),
+        (texts(count, 128), Origin::Scan),
+        (texts(count, 129), Origin::Grouping),
+        (texts(1, MOST_TEXT_BYTES), Origin::Scan),
+        (texts(1, MOST_TEXT_BYTES + 1), Origin::Grouping),
     ] {
         let rows = values.len() as u64;
         for result in judged(values).await {
@@ -160,4 +173,12 @@ async fn values_without_one_form_are_grouped() {
     ]));
     let results = judged(floats).await;
     assert_eq!(results[0].source[0].from, Origin::Grouping);
+}
+
+#[test]
+fn the_limits_are_those_of_the_documentation() {
+    let docs = include_str!("../../../docs/states.md");
+    let kibibytes = MOST_TEXT_BYTES / 1024;
+    let limits = format!("at most {MOST_VALUES}, and of text at most {kibibytes} KiB together");
+    assert!(docs.contains(&limits), "{limits}");
 }
