@@ -101,7 +101,7 @@ impl Scan {
         parts: &Arc<dyn Parts>,
     ) -> Result<States, Trouble> {
         // Over all columns: it says of which types the measures are, and is not run.
-        let program = Program::new(session, self, &schema)?;
+        let program = Program::of_types(session, self, &schema)?;
         let mut parted = Parted {
             scan: self,
             session,

@@ -91,6 +91,24 @@ impl Program {
         scan: &Scan,
         arrow_schema: &SchemaRef,
     ) -> Result<Self, Trouble> {
+        Self::build(session, scan, arrow_schema, true)
+    }
+
+    /// A program that is asked for types and empty states alone.
+    pub(super) fn of_types(
+        session: &SessionContext,
+        scan: &Scan,
+        arrow_schema: &SchemaRef,
+    ) -> Result<Self, Trouble> {
+        Self::build(session, scan, arrow_schema, false)
+    }
+
+    fn build(
+        session: &SessionContext,
+        scan: &Scan,
+        arrow_schema: &SchemaRef,
+        is_run: bool,
+    ) -> Result<Self, Trouble> {
         let state = session.state();
         let countable = scan.countable_columns();
         let is_counted = |field: &Field| {
@@ -114,13 +132,16 @@ impl Program {
             }
         }
         let mut steps: Vec<Option<Step>> = scan.measures.iter().map(|_| None).collect();
-        let rows = Group::new(&state, scan, arrow_schema, of_rows, &mut steps)?;
+        let make = |schema: &SchemaRef, places, steps: &mut [Option<Step>]| {
+            Group::new(&state, scan, schema, places, steps, is_run)
+        };
+        let rows = make(arrow_schema, of_rows, &mut steps);
         let mut values = Vec::new();
         for ((index, field), places) in std::iter::zip(counted, of_groups) {
             let plain = plain_type(field.data_type()).clone();
             let plain = field.clone().with_data_type(plain).with_nullable(true);
             let schema = Arc::new(Schema::new(vec![plain]));
-            let group = Group::new(&state, scan, &schema, places, &mut steps)?;
+            let group = make(&schema, places, &mut steps);
             values.push((index, group));
         }
         Ok(Self {
@@ -202,7 +223,8 @@ impl Group {
         arrow_schema: &SchemaRef,
         places: Vec<usize>,
         steps: &mut [Option<Step>],
-    ) -> Result<Self, Trouble> {
+        is_run: bool,
+    ) -> Self {
         let mut input_exprs = Distinct::default();
         let mut filter_exprs = Distinct::default();
         let mut of_steps = Vec::new();
@@ -214,8 +236,8 @@ impl Group {
             of_steps.push((*place, measure, inputs, filter));
         }
         let inputs = input_exprs.exprs.len();
-        let exprs = [input_exprs.exprs, filter_exprs.exprs].concat();
-        let exprs = Expressions::new(&exprs, arrow_schema, state)?;
+        let all = [input_exprs.exprs, filter_exprs.exprs].concat();
+        let exprs = Expressions::new(&all, arrow_schema, state);
         for (place, measure, of_step, filter) in of_steps {
             let filter_place = filter.map(|filter| inputs + filter);
             let used = of_step.iter().copied().chain(filter_place);
@@ -229,12 +251,16 @@ impl Group {
                 filter,
             });
         }
-        Ok(Self {
+        let exprs = match is_run {
+            true => exprs.sharing(&all, arrow_schema, state),
+            false => exprs,
+        };
+        Self {
             schema: Arc::clone(arrow_schema),
             exprs,
             inputs,
             steps: places,
-        })
+        }
     }
 
     /// Takes in the rows of one batch, each so many times.

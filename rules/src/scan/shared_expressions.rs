@@ -43,25 +43,30 @@ struct Shared {
 }
 
 impl Expressions {
-    pub(super) fn new(
-        exprs: &[&Expr],
-        arrow_schema: &SchemaRef,
-        state: &SessionState,
-    ) -> Result<Self, Trouble> {
+    pub(super) fn new(exprs: &[&Expr], arrow_schema: &SchemaRef, state: &SessionState) -> Self {
         let fields: Vec<FieldRef> = arrow_schema.fields().iter().cloned().collect();
         let whole = |expr: &&Expr| Ok(Over::new(expr, &fields, state)?);
-        let mut expressions = Self {
+        Self {
             whole: exprs.iter().map(whole).collect(),
             split: exprs.iter().map(|_| None).collect(),
             shared: Vec::new(),
-        };
-        if let Err(error) = expressions.share(exprs, arrow_schema, state) {
+        }
+    }
+
+    /// The same, made ready to be evaluated: what the expressions share is found.
+    pub(super) fn sharing(
+        mut self,
+        exprs: &[&Expr],
+        arrow_schema: &SchemaRef,
+        state: &SessionState,
+    ) -> Self {
+        if let Err(error) = self.share(exprs, arrow_schema, state) {
             // It costs time, and changes no answer.
             debug!(%error, "what expressions share is evaluated in each of them");
-            expressions.split.fill_with(|| None);
-            expressions.shared.clear();
+            self.split.fill_with(|| None);
+            self.shared.clear();
         }
-        Ok(expressions)
+        self
     }
 
     /// The type of the expression at a place, or why it does not fit the columns.

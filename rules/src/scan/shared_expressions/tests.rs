@@ -16,7 +16,8 @@ fn batch(name: &str) -> RecordBatch {
 
 fn expressions(exprs: &[Expr], batch: &RecordBatch) -> Expressions {
     let exprs: Vec<&Expr> = exprs.iter().collect();
-    Expressions::new(&exprs, &batch.schema(), &session().state()).unwrap()
+    let (schema, state) = (batch.schema(), session().state());
+    Expressions::new(&exprs, &schema, &state).sharing(&exprs, &schema, &state)
 }
 
 fn trues(found: &Result<ArrayRef, Trouble>) -> Option<usize> {
