@@ -357,7 +357,9 @@ impl Scan {
         let streams = execute_stream_partitioned(plan, session.task_ctx())?;
         let mut tasks = JoinSet::new();
         for stream in streams {
-            tasks.spawn(run_partition(Arc::clone(&program), stream));
+            let program = Arc::clone(&program);
+            let running = program.start();
+            tasks.spawn(run_partition(program, running, stream));
         }
         let mut merged = program.states();
         while let Some(finished) = tasks.join_next().await {
@@ -433,9 +435,9 @@ pub(crate) fn merge(
 
 async fn run_partition(
     program: Arc<Program>,
+    mut running: Running,
     mut stream: SendableRecordBatchStream,
 ) -> Result<Vec<Result<State, Trouble>>, Trouble> {
-    let mut running = program.start();
     while let Some(batch) = stream.next().await {
         program.update(&mut running, &batch?);
         if running.is_settled() {

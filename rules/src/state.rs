@@ -303,6 +303,13 @@ impl State {
         Ok(state)
     }
 
+    /// Expects so many values, in this state and those that it is merged with.
+    pub(crate) fn expect(&mut self, values: u64) {
+        if let Kind::Quantiles(quantiles) = &mut self.kind {
+            quantiles.expect(values);
+        }
+    }
+
     /// Whether more rows make no difference to what it tells.
     pub(crate) const fn is_settled(&self) -> bool {
         matches!(&self.kind, Kind::ValueCounts(counts) if counts.is_settled())

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::runtime::JoinSet;
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::Expr;
 use datafusion::prelude::SessionContext;
 use tracing::warn;
 
@@ -14,7 +15,7 @@ use super::{Program, Scan, States, merge, panicked, run_partition, stopped};
 use crate::finding::Sources;
 use crate::kept::KeptStates;
 use crate::parts::{Parts, Piece, known_state};
-use crate::plan::Trouble;
+use crate::plan::{Measure, Trouble};
 use crate::state::State;
 use crate::state::fingerprint::Fingerprint;
 
@@ -67,7 +68,30 @@ impl Reader {
         let plan = self.parts.scan(&self.state, columns, encoded, piece);
         let plan = plan.await?;
         let stream = plan.execute(0, self.session.task_ctx())?;
-        run_partition(self.program(&stream.schema())?, stream).await
+        let program = self.program(&stream.schema())?;
+        let mut running = program.start();
+        for place in 0..self.scan.measures.len() {
+            let data_types = program.data_types(place);
+            if let Some(values) = self.expected(piece.part, place, data_types) {
+                running.expect(place, values);
+            }
+        }
+        run_partition(program, running, stream).await
+    }
+
+    /// How many values a measure meets in a part, when that is known exactly.
+    fn expected(&self, part: usize, place: usize, data_types: &[DataType]) -> Option<u64> {
+        let (measure, filter) = &self.scan.measures[place];
+        let column = match (measure, filter) {
+            (Measure::Quantiles(Expr::Column(column), _), None) => column,
+            _ => return None,
+        };
+        // Nobody knows how many are NaN, which is no value here.
+        if data_types.iter().any(DataType::is_floating) {
+            return None;
+        }
+        let nulls = self.parts.nulls(part, &column.name)?;
+        self.parts.rows(part)?.checked_sub(nulls)
     }
 
     fn program(&self, schema: &SchemaRef) -> Result<Arc<Program>, Trouble> {

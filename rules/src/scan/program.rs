@@ -57,6 +57,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Tells the measure at a place how many values there are, in this and other parts of the rows.
+    pub(super) fn expect(&mut self, place: usize, values: u64) {
+        if let Some(Ok(state)) = self.states.get_mut(place) {
+            state.expect(values);
+        }
+    }
+
     /// Whether more rows make no difference to any measure.
     pub(super) fn is_settled(&self) -> bool {
         self.states.iter().all(is_settled)

@@ -105,11 +105,24 @@ impl Quantiles {
         self.raise_weight()
     }
 
+    /// Expects so many values, in this state and those that it is merged with: samples stand for several from the first
+    /// one on. With fewer values than expected the ranks are further off.
+    pub(super) fn expect(&mut self, values: u64) {
+        if self.sketch.n() == 0 && self.samples.is_empty() {
+            self.lg_weight = self.lg_weight_of(values);
+        }
+    }
+
+    /// How many of so many values a sample may stand for, as a power of 2.
+    fn lg_weight_of(&self, values: u64) -> u32 {
+        let error = OF_SAMPLING * self.sketch.normalized_rank_error() / OF_SKETCH;
+        let most = 4.0 * error * error * values as f64;
+        (most.max(1.0).log2() as u32).min(MOST_LG_WEIGHT)
+    }
+
     /// Lets a sample stand for more values when there are so many that it may.
     fn raise_weight(&mut self) -> Result<(), Trouble> {
-        let error = OF_SAMPLING * self.sketch.normalized_rank_error() / OF_SKETCH;
-        let most = 4.0 * error * error * self.sketch.n() as f64;
-        let wanted = (most.max(1.0).log2() as u32).clamp(self.lg_weight, MOST_LG_WEIGHT);
+        let wanted = self.lg_weight_of(self.sketch.n());
         if wanted > self.lg_weight {
             // Those that wait have the weight of before.
             self.take_samples()?;
@@ -378,6 +391,30 @@ mod tests {
             }
             let (outside, worst) = errors(merged, &values, 0.01);
             assert!(outside <= 10 && worst < 2.0, "{parts}: {outside} {worst}");
+        }
+    }
+
+    #[test]
+    fn ranks_of_expected_values_are_within_the_error() {
+        for count in [9_001, 400_009] {
+            let values: Vec<f64> = shuffled(count).collect();
+            for parts in [1, 7] {
+                let mut merged = Quantiles::new(0.01).unwrap();
+                for part in values.chunks(values.len().div_ceil(parts)) {
+                    let mut state = Quantiles::new(0.01).unwrap();
+                    state.expect(count);
+                    for values in part.chunks(8192) {
+                        let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
+                        state.update(&values).unwrap();
+                    }
+                    merged.merge(&mut state).unwrap();
+                }
+                let (outside, worst) = errors(merged, &values, 0.01);
+                assert!(
+                    outside <= 10 && worst < 2.0,
+                    "{count} {parts}: {outside} {worst}"
+                );
+            }
         }
     }
 
