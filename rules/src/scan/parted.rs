@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::JoinSet;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
@@ -71,25 +71,21 @@ impl Reader {
         let program = self.program(&stream.schema())?;
         let mut running = program.start();
         for place in 0..self.scan.measures.len() {
-            let data_types = program.data_types(place);
-            if let Some(values) = self.expected(piece.part, place, data_types) {
+            if let Some(values) = self.expected(piece.part, place) {
                 running.expect(place, values);
             }
         }
         run_partition(program, running, stream).await
     }
 
-    /// How many values a measure meets in a part, when that is known exactly.
-    fn expected(&self, part: usize, place: usize, data_types: &[DataType]) -> Option<u64> {
+    /// How many values a measure meets in a part, when that is known exactly, and NaN with them: where there is one, no
+    /// rank is asked for.
+    fn expected(&self, part: usize, place: usize) -> Option<u64> {
         let (measure, filter) = &self.scan.measures[place];
         let column = match (measure, filter) {
             (Measure::Quantiles(Expr::Column(column), _), None) => column,
             _ => return None,
         };
-        // Nobody knows how many are NaN, which is no value here.
-        if data_types.iter().any(DataType::is_floating) {
-            return None;
-        }
         let nulls = self.parts.nulls(part, &column.name)?;
         self.parts.rows(part)?.checked_sub(nulls)
     }

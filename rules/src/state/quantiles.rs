@@ -5,9 +5,9 @@
 //! so many values that their number hides it, a random one of a few stands for these. Both add less to the error than
 //! [`OF_SKETCH`] leaves to them.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Decimal128Type};
 use datasketches::common::SearchCriteria;
 use datasketches::kll::{KllFloat, KllSketch};
 
@@ -50,6 +50,21 @@ const SORTED_AT_ONCE: usize = 16;
 /// Of sorted samples, one in 2 to the power of this many is kept.
 const LG_KEPT_OF_SORTED: u32 = 3;
 
+/// Decimals of so many digits are whole numbers of 64 bits, which become floating-point numbers in one instruction.
+const MOST_DIGITS: u8 = 18;
+
+/// The numbers as floating-point numbers.
+fn floats(input: &ArrayRef) -> Result<Float64Array, Trouble> {
+    match input.data_type() {
+        DataType::Decimal128(digits, scale @ 0..) if *digits <= MOST_DIGITS => {
+            let unit = 10_f64.powi(i32::from(*scale));
+            let decimals = input.as_primitive::<Decimal128Type>();
+            Ok(decimals.unary(|unscaled| unscaled as i64 as f64 / unit))
+        }
+        _ => Ok(cast(input, &DataType::Float64)?.as_primitive().clone()),
+    }
+}
+
 impl Quantiles {
     /// A sketch whose ranks are within this share of all values of the true ones, for 99 in 100 quantiles.
     pub(super) fn new(rank_error: f64) -> Result<Self, Trouble> {
@@ -69,8 +84,7 @@ impl Quantiles {
     }
 
     pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
-        let input = cast(input, &DataType::Float64)?;
-        let input = input.as_primitive::<Float64Type>();
+        let input = floats(input)?;
         let has_nan = |values: &[f64]| values.iter().fold(false, |nan, v| nan | v.is_nan());
         if input.null_count() == 0 && !has_nan(input.values()) {
             return self.take(input.values());

@@ -40,7 +40,11 @@ impl Shape {
             scale: self.scale,
             values: batch.count(),
             mean: batch.mean(),
-            powers: [2, 3, 4].map(|power| batch.sum(|d| d.powi(power))),
+            powers: [
+                batch.sum(|d| d * d),
+                batch.sum(|d| d * d * d),
+                batch.sum(|d| (d * d) * (d * d)),
+            ],
         });
         Ok(())
     }
