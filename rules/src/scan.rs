@@ -32,7 +32,6 @@ use crate::plan::{Measure, Trouble, Work, column, plain_type};
 use crate::rows::none_null;
 use crate::state::fingerprint::Fingerprint;
 use crate::state::{State, is_counted};
-use program::is_settled;
 
 pub(crate) use program::{Program, Running};
 
@@ -237,9 +236,10 @@ impl Scan {
             is_collected,
             ..Sources::default()
         };
-        found.sources = before.iter().map(|b| sources(b.is_some())).collect();
-        let collected = before.into_iter();
-        let mut states: Vec<_> = collected.map(|b| b.map_or_else(no_state, Ok)).collect();
+        let is_collected = |state: &Option<State>| sources(state.is_some());
+        found.sources = before.iter().map(is_collected).collect();
+        let known_state = |state: Option<State>| state.map_or_else(no_state, Ok);
+        let mut states: Vec<_> = before.into_iter().map(known_state).collect();
         let of_unknown = std::iter::zip(of_unknown.merged, of_unknown.sources);
         for (place, (state, sources)) in std::iter::zip(unknown, of_unknown) {
             states[place] = state;
@@ -255,12 +255,17 @@ impl Scan {
         }
         if let (Some(kept), Some(part)) = (kept, part) {
             for (state, written) in std::iter::zip(&states, to_keep) {
-                if let Some((fingerprint, bytes)) = written.filter(|_| !is_settled(state)) {
+                // Nobody would ask for what is settled.
+                let is_settled = matches!(state, Ok(state) if state.is_settled());
+                if let Some((fingerprint, bytes)) = written.filter(|_| !is_settled) {
                     kept.put(part, fingerprint, &bytes);
                 }
             }
         }
-        let finish = |state: Result<State, Trouble>| state.and_then(|s| guarded(|| s.finish()));
+        let finish = |state: Result<State, Trouble>| {
+            let state = state?;
+            guarded(|| state.finish())
+        };
         found.measured = states.into_iter().map(finish).collect();
         Ok(found)
     }
@@ -333,7 +338,8 @@ impl Scan {
         }
         let count = session.read_table(Arc::clone(&rows))?.count().await? as u64;
         let places = 0..self.measures.len();
-        let others: Vec<usize> = places.filter(|p| !is_bare(&self.measures[*p])).collect();
+        let is_other = |place: &usize| !is_bare(&self.measures[*place]);
+        let others: Vec<usize> = places.filter(is_other).collect();
         let mut scanned = Vec::new().into_iter();
         if !others.is_empty() {
             let others = self.subset(&others);

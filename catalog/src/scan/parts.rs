@@ -24,7 +24,8 @@ pub struct FileParts {
     scan: LakeScan,
 }
 
-/// With two pieces each, partitions end at about the same time also when files are of different sizes.
+/// Pieces that few files are cut into for each partition: with more than one, partitions end at about the same time
+/// also when files are of different sizes.
 const PIECES_A_PARTITION: usize = 2;
 
 /// One of the pieces that a file is cut into. A row group belongs to the piece that it begins in.

@@ -4,8 +4,8 @@
 //! of the values as a double, the smallest of which at least that share is not greater. In 99 of 100 quantiles the rank
 //! of the answer is off by less than `rank_error`; while there are not more than about 600 values it is not off. Judged
 //! again, it may come out a little otherwise: a threshold should leave room for the error, or say `method: exact`.
-//! `method: exact` sorts the distinct values; between two values the answer lies as far as the rank does. Between an infinity and
-//! a number lies the infinity; between two infinities nothing does, and the check has the verdict `error`.
+//! `method: exact` sorts the distinct values; between two values the answer lies as far as the rank does. Between an
+//! infinity and a number lies the infinity; between two infinities nothing does, and the check has the verdict `error`.
 //! Nulls are left out. NaN among the values makes the metric NaN, which meets no threshold. Without any value the check
 //! has the verdict `error`.
 //!

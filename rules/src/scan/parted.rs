@@ -276,7 +276,8 @@ impl Parted<'_> {
     /// What reads for the measures that other parts have not settled.
     fn without_settled(&self, reader: Arc<Reader>) -> Arc<Reader> {
         let measures = reader.measures.iter().copied();
-        let unsettled: Vec<usize> = measures.filter(|m| !self.is_settled(*m)).collect();
+        let is_unsettled = |measure: &usize| !self.is_settled(*measure);
+        let unsettled: Vec<usize> = measures.filter(is_unsettled).collect();
         match unsettled.len() == reader.measures.len() {
             true => reader,
             false => Arc::new(Reader::new(unsettled, self)),

@@ -282,7 +282,7 @@ impl Group {
         let filters = inputs.split_off(self.inputs);
         let filters: Vec<_> = filters
             .into_iter()
-            .map(|f| f.map(|f| passing(&f)))
+            .map(|filter| filter.map(|values| passing(&values)))
             .collect();
         for place in &self.steps {
             let (step, slot) = (&steps[*place], &mut states[*place]);

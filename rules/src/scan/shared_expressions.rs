@@ -159,15 +159,12 @@ impl Over {
         fields: &[FieldRef],
         state: &SessionState,
     ) -> Result<Self, DataFusionError> {
-        let named: Vec<&str> = expr.column_refs().into_iter().map(|c| c.name()).collect();
+        let columns = expr.column_refs().into_iter();
+        let named: Vec<&str> = columns.map(|column| column.name()).collect();
         let is_used = |(_, field): &(usize, &FieldRef)| named.contains(&field.name().as_str());
         let used: Vec<(usize, &FieldRef)> = fields.iter().enumerate().filter(is_used).collect();
-        let schema: Schema = Schema::new(
-            used.iter()
-                .map(|(_, field)| Arc::clone(field))
-                .collect::<Vec<_>>(),
-        );
-        let schema = Arc::new(schema);
+        let used_fields = used.iter().map(|(_, field)| Arc::clone(field));
+        let schema = Arc::new(Schema::new(used_fields.collect::<Vec<_>>()));
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
         Ok(Self {
             expr: state.create_physical_expr(expr.clone(), &df_schema)?,
@@ -234,13 +231,13 @@ impl Sharing<'_> {
         if self.fields.iter().any(|field| *field.name() == alias.name) {
             return plan_err!("a column is called `{}`", alias.name);
         }
-        if alias.expr.column_refs().is_empty() {
+        let expr = self.with_constants(&alias.expr)?;
+        if expr.column_refs().is_empty() {
             // As an array it would be no constant to what takes it.
-            let constant = alias.expr.as_ref().clone();
-            self.constants.insert(alias.name.clone(), constant);
+            self.constants.insert(alias.name.clone(), expr);
             return Ok(None);
         }
-        let over = self.over(&alias.expr)?;
+        let over = Over::new(&expr, &self.fields, self.state)?;
         let data_type = over.expr.data_type(&over.schema)?;
         let field = Field::new(&alias.name, data_type.clone(), true);
         self.fields.push(Arc::new(field));
@@ -248,16 +245,22 @@ impl Sharing<'_> {
     }
 
     fn over(&self, expr: &Expr) -> Result<Over, DataFusionError> {
-        let with_constants = expr.clone().transform(|expr| {
+        Over::new(&self.with_constants(expr)?, &self.fields, self.state)
+    }
+
+    /// The expression with constants instead of the names that stand for them.
+    fn with_constants(&self, expr: &Expr) -> Result<Expr, DataFusionError> {
+        let replaced = expr.clone().transform(|expr| {
             let constant = match &expr {
                 Expr::Column(column) => self.constants.get(&column.name),
                 _ => None,
             };
-            Ok(constant.map_or(Transformed::no(expr.clone()), |constant| {
-                Transformed::yes(constant.clone())
-            }))
+            Ok(match constant {
+                Some(constant) => Transformed::yes(constant.clone()),
+                None => Transformed::no(expr),
+            })
         })?;
-        Over::new(&with_constants.data, &self.fields, self.state)
+        Ok(replaced.data)
     }
 }
 

@@ -417,6 +417,7 @@ mod tests {
                 for part in values.chunks(values.len().div_ceil(parts)) {
                     let mut state = Quantiles::new(0.01).unwrap();
                     state.expect(count);
+                    assert_eq!(state.lg_weight > 0, count > 100_000);
                     for values in part.chunks(8192) {
                         let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
                         state.update(&values).unwrap();

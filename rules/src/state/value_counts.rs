@@ -16,7 +16,7 @@ use super::scalar;
 use crate::plan::{Trouble, plain_type};
 use crate::value_groups::ValueGroups;
 
-/// With more distinct values than these, none are counted.
+/// With more distinct values than these, nothing is told of them.
 pub(crate) const MOST_VALUES: usize = 256;
 
 /// The same for the bytes of all distinct texts together.
@@ -128,7 +128,7 @@ fn of_another_type() -> Trouble {
 }
 
 impl Counted {
-    /// Takes in texts, each so many times; none is null.
+    /// Takes in texts and nulls, each so many times.
     fn take_texts<'t>(
         &mut self,
         texts: impl Iterator<Item = (Option<&'t str>, u64)>,
@@ -136,7 +136,7 @@ impl Counted {
         self.take(texts, Values::take_text)
     }
 
-    /// Takes in the numbers that stand for values, each so many times; none is null.
+    /// Takes in numbers that stand for values, and nulls, each so many times.
     fn take_numbers(
         &mut self,
         numbers: impl Iterator<Item = (Option<i128>, u64)>,
@@ -275,10 +275,10 @@ impl ValueCounts {
         match others {
             Values::Whole(rows) => rows
                 .iter()
-                .try_for_each(|(v, n)| values.take_whole(*v, *n))?,
-            Values::Text { rows, .. } => {
-                rows.iter().try_for_each(|(v, n)| values.take_text(v, *n))?
-            }
+                .try_for_each(|(number, times)| values.take_whole(*number, *times))?,
+            Values::Text { rows, .. } => rows
+                .iter()
+                .try_for_each(|(text, times)| values.take_text(text, *times))?,
         }
         if values.is_too_many() {
             self.counted = Counted::TooMany;

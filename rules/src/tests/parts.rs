@@ -1,25 +1,17 @@
 //! Rows in parts: judged with what is known and kept of the parts as if all of them were read.
 
-use std::sync::{Arc, LazyLock, Mutex};
+mod memory;
 
-use async_trait::async_trait;
-use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::compute::{cast, concat_batches, max, min};
-use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use datafusion::catalog::Session;
-use datafusion::common::{DataFusionError, ScalarValue, exec_err};
-use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::physical_plan::ExecutionPlan;
+use std::sync::{Arc, LazyLock};
+
 use datafusion::prelude::SessionContext;
 use proptest::prelude::*;
 
-use super::properties::{Row, batch, row};
-use super::{now, parse, provider, session, subject};
+use self::memory::{Memory, schema};
+use super::properties::{Row, row};
+use super::{now, parse, session};
 use crate::state::MOST_VALUES;
-use crate::{
-    CheckResult, DecodeError, End, KeptStates, Origin, PartKey, Parts, Piece, Report, Subject,
-    Suite, Verdict, judge,
-};
+use crate::{CheckResult, DecodeError, KeptStates, Origin, Report, Subject, Suite, Verdict, judge};
 
 /// A kind of check for each kind of measure, with and without `where`. Thresholds of what is rounded are values that it
 /// does not have: beside one, the last digit would decide.
@@ -38,176 +30,6 @@ const OF_TEXT: &str = "
 columns:
   t: [not_null, {not_null: {where: t = 'a', name: filtered}}, {data_type: integral}, {approx_distinct: {at_least: 1}}, {one_of: [a, a longer text of many bytes]}, {length: {max: 3}}, {matches: '^a'}, {matches: {pattern: '^a', where: t is not null, name: filtered}}, {max: {at_most: z}}, {min: {at_most: z, where: t <> 'a'}}, {min_length: {at_least: 1}}, {mean_length: {at_least: 1}}, {max_length: {at_most: 9}}, unique, {distinct: {at_least: 3}}, {distinct: {at_least: 3, where: t <> 'a', name: filtered}}]
 ";
-
-/// Parts in memory.
-#[derive(Debug, Clone)]
-struct Memory {
-    keys: Vec<PartKey>,
-    parts: Vec<Vec<RecordBatch>>,
-    kept: Option<Arc<KeptStates>>,
-    /// Whether rows, nulls and bounds of `n` are known without reading.
-    has_statistics: bool,
-    reads: Arc<Mutex<Vec<usize>>>,
-    /// A part that cannot be read.
-    broken: Option<usize>,
-    /// The columns that were asked for as they are encoded.
-    encoded: Arc<Mutex<Vec<usize>>>,
-}
-
-fn schema() -> SchemaRef {
-    batch(&[]).schema()
-}
-
-impl Memory {
-    fn new(parts: &[(String, Vec<Row>)], kept: &Arc<KeptStates>) -> Self {
-        Self {
-            keys: parts
-                .iter()
-                .map(|(name, _)| PartKey::new([name.as_str()]))
-                .collect(),
-            parts: parts
-                .iter()
-                .map(|(_, rows)| rows.chunks(3).map(batch).collect())
-                .collect(),
-            kept: Some(Arc::clone(kept)),
-            has_statistics: false,
-            broken: None,
-            reads: Arc::default(),
-            encoded: Arc::default(),
-        }
-    }
-
-    fn subject(&self, session: &SessionContext) -> Subject {
-        let partitions = self.parts.clone();
-        let partitions = match partitions.is_empty() {
-            true => vec![Vec::new()],
-            false => partitions,
-        };
-        Subject {
-            parts: Some(Arc::new(self.clone())),
-            ..subject(session, provider(&schema(), partitions))
-        }
-    }
-
-    async fn report(&self, yaml: &str) -> Report {
-        judge(&parse(yaml), &self.subject(&session())).await
-    }
-}
-
-/// The same rows with some columns in another layout of text.
-fn with_layout(
-    batches: &[RecordBatch],
-    encoded: &[usize],
-    text: &DataType,
-) -> (SchemaRef, Vec<RecordBatch>) {
-    let schema = schema();
-    let fields = schema.fields().iter().enumerate().map(|(index, field)| {
-        let is_encoded = encoded.contains(&index) && *field.data_type() == DataType::Utf8;
-        match is_encoded {
-            true => Field::clone(field).with_data_type(text.clone()),
-            false => Field::clone(field),
-        }
-    });
-    let wanted = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let whole = concat_batches(&schema, batches).unwrap();
-    let columns = std::iter::zip(whole.columns(), wanted.fields());
-    let columns = columns.map(|(column, field)| cast(column, field.data_type()).unwrap());
-    let whole = RecordBatch::try_new(Arc::clone(&wanted), columns.collect()).unwrap();
-    let mut from = 0;
-    let slice = |batch: &RecordBatch| {
-        let rows = batch.num_rows();
-        from += rows;
-        whole.slice(from - rows, rows)
-    };
-    let batches = batches.iter().map(slice).collect();
-    (wanted, batches)
-}
-
-#[async_trait]
-impl Parts for Memory {
-    fn keys(&self) -> &[PartKey] {
-        &self.keys
-    }
-
-    async fn kept(&self) -> Option<Arc<KeptStates>> {
-        self.kept.clone()
-    }
-
-    fn pieces(&self, _: &dyn Session, parts: &[usize]) -> Vec<Piece> {
-        let halves = |part: &usize| {
-            let part = *part;
-            (0..2).map(move |number| Piece {
-                part,
-                number,
-                of: 2,
-            })
-        };
-        parts.iter().flat_map(halves).collect()
-    }
-
-    async fn scan(
-        &self,
-        _: &dyn Session,
-        columns: &[usize],
-        encoded: &[usize],
-        piece: Piece,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        if self.broken == Some(piece.part) {
-            return exec_err!("part {} is gone", piece.part);
-        }
-        *self.encoded.lock().unwrap() = encoded.to_vec();
-        if piece.number == 0 {
-            self.reads.lock().unwrap().push(piece.part);
-        }
-        // A part of several batches comes in two pieces.
-        let batches = &self.parts[piece.part];
-        let (left, right) = batches.split_at(batches.len() / 2);
-        let half = [left, right][piece.number as usize];
-        // The halves come as two different files may.
-        let text = [
-            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
-            DataType::Utf8View,
-        ];
-        let (schema, half) = with_layout(half, encoded, &text[piece.number as usize]);
-        Ok(MemorySourceConfig::try_new_exec(
-            &[half],
-            schema,
-            Some(columns.to_vec()),
-        )?)
-    }
-
-    fn rows(&self, part: usize) -> Option<u64> {
-        let rows = self.parts[part]
-            .iter()
-            .map(RecordBatch::num_rows)
-            .sum::<usize>();
-        self.has_statistics.then_some(rows as u64)
-    }
-
-    fn nulls(&self, part: usize, column: &str) -> Option<u64> {
-        let nulls = |rows: &RecordBatch| rows.column_by_name(column).unwrap().null_count();
-        let nulls = self.parts[part].iter().map(nulls).sum::<usize>();
-        self.has_statistics.then_some(nulls as u64)
-    }
-
-    fn extreme(&self, part: usize, column: &str, end: End) -> Option<ScalarValue> {
-        if column != "n" || !self.has_statistics {
-            return None;
-        }
-        let values = self.parts[part].iter().filter_map(|rows| {
-            let values = rows.column(0).as_primitive::<Int64Type>();
-            match end {
-                End::Min => min(values),
-                End::Max => max(values),
-            }
-        });
-        let value = match end {
-            End::Min => values.min(),
-            End::Max => values.max(),
-        };
-        value.map(|value| ScalarValue::Int64(Some(value)))
-    }
-}
 
 fn kept() -> Arc<KeptStates> {
     Arc::new(KeptStates::new(1 << 20))
