@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
 """Builds Lakegate, prepares what the tests need, and runs all of them.
 
-Needs the Rust toolchain and Python 3. Arguments are handed to `cargo test`, for example
+Needs the Rust toolchain and Python 3; Java and Maven for the tests of JDBC. Arguments are handed to `cargo test`, for example
 `python3 tests/run.py -- gate` for the tests whose name holds "gate".
 """
 
 import hashlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import venv
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The newest one on Maven Central.
+JDBC_DRIVER = "18.3.0"
 FEATURES = ["--features", "lakegate/failpoints"]
 
 
@@ -36,15 +39,36 @@ def python_with(requirements: pathlib.Path, target: pathlib.Path) -> str:
     return str(python)
 
 
+def jdbc_driver(target: pathlib.Path) -> str | None:
+    """The Flight SQL JDBC driver, by Maven. Without Java and Maven there is none, and the tests say so."""
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    if missing:
+        message = f"the tests of JDBC need {' and '.join(missing)}"
+        if os.environ.get("CI"):
+            sys.exit(message)
+        print(f"SKIPPED: {message}", flush=True)
+        return None
+    folder = target / "test-java"
+    driver = folder / f"flight-sql-jdbc-driver-{JDBC_DRIVER}.jar"
+    if not driver.exists():
+        run(
+            "mvn", "--batch-mode", "--quiet", "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy",
+            f"-Dartifact=org.apache.arrow:flight-sql-jdbc-driver:{JDBC_DRIVER}", f"-DoutputDirectory={folder}",
+        )
+    return str(driver)
+
+
 def main() -> None:
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
     target.mkdir(parents=True, exist_ok=True)
     python = python_with(ROOT / "tests" / "clients" / "requirements.txt", target)
+    driver = jdbc_driver(target)
     run("cargo", "build", "--workspace", *FEATURES)
     run(
         "cargo", "test", "--workspace", "--no-fail-fast", *FEATURES, *sys.argv[1:],
         LAKEGATE_BIN=str(target / "debug" / ("lakegate.exe" if os.name == "nt" else "lakegate")),
         LAKEGATE_TEST_PYTHON=python,
+        **({"LAKEGATE_TEST_JDBC": driver} if driver else {}),
     )
 
 

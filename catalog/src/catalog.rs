@@ -166,6 +166,16 @@ impl Catalog {
         Ok(())
     }
 
+    /// Forgets a table, and deletes its folder when that is in the warehouse.
+    ///
+    /// # Errors
+    /// As [`Catalog::drop_table`].
+    pub async fn drop_with_rows(&self, name: &TableName) -> Result<(), CatalogError> {
+        name.refuse_system("dropped")?;
+        let is_ours = self.is_in_warehouse(&self.entry(name).await?.location);
+        self.drop_table(name, is_ours).await
+    }
+
     fn expect_in_warehouse(&self, entry: &TableEntry) -> Result<(), CatalogError> {
         if self.is_in_warehouse(&entry.location) {
             return Ok(());
@@ -242,6 +252,22 @@ impl Catalog {
         self.snapshot_of(&entry, at).await
     }
 
+    /// The version at which a table was seen before. A folder of Parquet files has none: it is as it is.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] when the table is gone, or that version of it.
+    pub async fn snapshot_seen(
+        &self,
+        name: &TableName,
+        version: i64,
+    ) -> Result<Arc<TableSnapshot>, CatalogError> {
+        let entry = self.entry(name).await?;
+        match entry.format {
+            TableFormat::Parquet => parquet_folder::snapshot(&entry, At::Latest).await,
+            _ => self.snapshot_of(&entry, At::Version(version)).await,
+        }
+    }
+
     async fn snapshot_of(
         &self,
         entry: &TableEntry,
@@ -307,7 +333,7 @@ impl Catalog {
     }
 
     /// What time it is.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
+    pub fn now(&self) -> DateTime<Utc> {
         (self.clock)()
     }
 

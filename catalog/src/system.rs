@@ -11,6 +11,7 @@
 //! | `stages` | a stage of a run | see [`SystemTable::Stages`] |
 //! | `check_results` | a check that was judged | see [`SystemTable::CheckResults`] |
 //! | `samples` | a row that failed a check, by its key columns | see [`SystemTable::Samples`] |
+//! | `queries` | a query of a client | see [`SystemTable::Queries`] |
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -68,11 +69,23 @@ pub enum SystemTable {
     /// `run` text, `stage` text, `table_name` text, `version` bigint, `judged_at` timestamp, `check_id` text,
     /// `sample` bigint (the number of the row among the check's samples), `key` text (JSON).
     Samples,
+    /// Queries of clients.
+    ///
+    /// `query_id` text, `principal` text, `door` text (`flight`), `route` text (`local`), `sql` text,
+    /// `state` text (`done`, `failed` or `cancelled`), `submitted_at` timestamp, `finished_at` timestamp,
+    /// `queued_ms` bigint, `elapsed_ms` bigint, `rows` bigint (that were given), `bytes_scanned` bigint, `error` text.
+    Queries,
 }
 
 impl SystemTable {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Runs, Self::Stages, Self::CheckResults, Self::Samples];
+    pub const ALL: [Self; 5] = [
+        Self::Runs,
+        Self::Stages,
+        Self::CheckResults,
+        Self::Samples,
+        Self::Queries,
+    ];
 
     /// The table's name without the schema.
     pub fn as_str(self) -> &'static str {
@@ -81,6 +94,7 @@ impl SystemTable {
             Self::Stages => "stages",
             Self::CheckResults => "check_results",
             Self::Samples => "samples",
+            Self::Queries => "queries",
         }
     }
 
@@ -107,7 +121,10 @@ impl FromStr for SystemTable {
             .find(|table| table.as_str() == text)
             .ok_or_else(|| CatalogError::NotFound {
                 what: format!("system table `{text}`"),
-                hint: Some("there are `runs`, `stages`, `check_results` and `samples`".to_owned()),
+                hint: Some(
+                    "there are `runs`, `stages`, `check_results`, `samples` and `queries`"
+                        .to_owned(),
+                ),
             })
     }
 }

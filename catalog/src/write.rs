@@ -151,6 +151,8 @@ pub struct Written {
     pub outcome: WriteOutcome,
     /// Rows of that version; none when the statistics of its files do not tell.
     pub rows: Option<u64>,
+    /// Rows in the files that the write added; none when their statistics do not tell, or nothing was committed.
+    pub added_rows: Option<u64>,
     /// Data files of that version.
     pub files: usize,
     /// `commitInfo.lakegate` of the commit.

@@ -10,6 +10,7 @@ mod plan;
 mod profile;
 mod query;
 pub(crate) mod run;
+mod serve;
 mod settings;
 mod validate;
 mod waive;
@@ -34,6 +35,7 @@ pub(crate) enum Command {
     Profile(profile::Profile),
     Waive(waive::Waive),
     Query(query::Query),
+    Serve(serve::Serve),
     Catalog(catalog::CatalogArguments),
     Explain(explain::Explain),
     Settings(settings::ShowSettings),
@@ -72,6 +74,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliErr
         Command::Profile(profile) => Box::pin(profile.run(&context)).await,
         Command::Waive(waive) => Box::pin(waive.run(&context)).await,
         Command::Query(query) => Box::pin(query.run(&context)).await,
+        Command::Serve(serve) => Box::pin(serve.run(&context)).await,
         Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,
         Command::Explain(explain) => explain.run(&context),
         Command::Settings(settings) => settings.run(&context),

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use lakegate_etl::{Lakegate, LakegateOptions};
 use lakegate_rules::yaml::{self, Problem, Problems};
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, SettingFlags};
 use crate::error::CliError;
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) output: Arc<Output>,
     /// The project folder, absolute.
     pub(crate) root: PathBuf,
+    /// Comes when the process is asked to stop, for a command that ends by itself.
+    pub(crate) stop: CancellationToken,
     /// What was read before the project.
     pub(crate) start: Start,
     flags: SettingFlags,
@@ -39,6 +42,7 @@ impl Context {
         Ok(Self {
             output,
             root: settings::absolute(&start.directory.value)?,
+            stop: CancellationToken::new(),
             start,
             flags: arguments.settings.clone(),
         })

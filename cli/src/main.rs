@@ -73,10 +73,21 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
         .thread_stack_size(WORKER_STACK_BYTES)
         .build()
         .map_err(|error| CliError::failed("cannot start worker threads", &error))?;
+    // A server stops by itself; another signal ends it as it does others.
+    let first_signal = match arguments.command {
+        Command::Serve(_) => Some(context.stop.clone()),
+        _ => None,
+    };
     // The command runs on a worker: the main thread's stack is as large as the system wants.
-    let command = runtime.spawn(commands::run(context, arguments.command));
+    let mut command = runtime.spawn(commands::run(context, arguments.command));
     let abort = command.abort_handle();
     let result = runtime.block_on(async {
+        if let Some(stop) = first_signal {
+            tokio::select! {
+                result = &mut command => return result,
+                _ = asked_to_stop() => stop.cancel(),
+            }
+        }
         tokio::select! {
             result = command => result,
             code = asked_to_stop() => {

@@ -46,7 +46,7 @@ const VARIABLES: &[&str] = &[
 const DEFAULT_SAMPLE_ROWS: u64 = 5;
 const DEFAULT_SAMPLE_KEEP: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 // What delta-rs and its kernel log as an error, it also returns: a refused commit, for one.
-const DEFAULT_LOG: &str = "error,deltalake_core=off,buoyant_kernel=off,buoyant_kernel_engine=off,lakegate=warn,lakegate_rules=warn,lakegate_catalog=warn,lakegate_engine=warn,lakegate_etl=warn";
+const DEFAULT_LOG: &str = "error,deltalake_core=off,buoyant_kernel=off,buoyant_kernel_engine=off,lakegate=warn,lakegate_rules=warn,lakegate_catalog=warn,lakegate_engine=warn,lakegate_etl=warn,lakegate_flight=warn,lakegate_gateway=warn";
 
 /// A value and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,12 @@ pub enum ErrorKind {
     Conflict,
     /// Try again later.
     Busy,
+    /// Ask for what there is: it is known what is meant, and Lakegate does not do it.
+    Unsupported,
+    /// Nothing: somebody asked for it.
+    Cancelled,
+    /// Let the query hold less at once, or raise the limit.
+    Exhausted,
     /// Look at the storage or the machine.
     Failed,
     /// Report it: a broken invariant of Lakegate itself.
@@ -35,8 +41,31 @@ impl ErrorKind {
     pub const fn exit_code(self) -> u8 {
         match self {
             Self::Refused => 1,
-            Self::NotFound | Self::Invalid => 2,
-            Self::Denied | Self::Conflict | Self::Busy | Self::Failed | Self::Bug => 3,
+            Self::NotFound | Self::Invalid | Self::Unsupported => 2,
+            Self::Denied
+            | Self::Conflict
+            | Self::Busy
+            | Self::Cancelled
+            | Self::Exhausted
+            | Self::Failed
+            | Self::Bug => 3,
+        }
+    }
+
+    /// The status code of gRPC for an error of this kind. https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+    pub const fn grpc_code(self) -> i32 {
+        match self {
+            Self::Cancelled => 1,
+            Self::Invalid => 3,
+            Self::NotFound => 5,
+            Self::Denied => 7,
+            Self::Exhausted => 8,
+            // The state of the data does not permit it: trying again does not help.
+            Self::Refused => 9,
+            Self::Conflict => 10,
+            Self::Unsupported => 12,
+            Self::Failed | Self::Bug => 13,
+            Self::Busy => 14,
         }
     }
 
@@ -82,6 +111,36 @@ pub enum EngineError {
         /// The way out.
         hint: Option<String>,
     },
+    /// It is known what is meant, and Lakegate does not do it.
+    #[error("{message}")]
+    Unsupported {
+        /// What is not done.
+        message: String,
+        /// The way out.
+        hint: Option<String>,
+    },
+    /// There is no place for the query.
+    #[error("{message}")]
+    Busy {
+        /// What there is too much of.
+        message: String,
+        /// The way out.
+        hint: String,
+    },
+    /// Somebody ended it.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// The query needs more memory or disk than it may have.
+    #[error("{message}")]
+    Exhausted {
+        /// What there is too little of.
+        message: String,
+        /// The underlying error.
+        #[source]
+        source: Source,
+        /// The way out.
+        hint: String,
+    },
     /// The catalog could not give a table.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -106,6 +165,10 @@ impl EngineError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::Unsupported { .. } => ErrorKind::Unsupported,
+            Self::Busy { .. } => ErrorKind::Busy,
+            Self::Cancelled => ErrorKind::Cancelled,
+            Self::Exhausted { .. } => ErrorKind::Exhausted,
             Self::Catalog(error) => ErrorKind::of_catalog(error),
             Self::Failed { .. } => ErrorKind::Failed,
             Self::Bug(_) => ErrorKind::Bug,
@@ -115,9 +178,12 @@ impl EngineError {
     /// The way out, when there is one.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Invalid { hint, .. } | Self::Failed { hint, .. } => hint.as_deref(),
+            Self::Invalid { hint, .. }
+            | Self::Unsupported { hint, .. }
+            | Self::Failed { hint, .. } => hint.as_deref(),
+            Self::Busy { hint, .. } | Self::Exhausted { hint, .. } => Some(hint),
             Self::Catalog(error) => error.hint(),
-            Self::Bug(_) => None,
+            Self::Cancelled | Self::Bug(_) => None,
         }
     }
 
@@ -145,6 +211,18 @@ impl EngineError {
         Self::Invalid {
             message: message.into(),
             place: place.into(),
+            hint: hint.into(),
+        }
+    }
+
+    /// Something that a client sent is not what it should be.
+    pub fn unreadable(what: &str, error: impl fmt::Display) -> Self {
+        Self::invalid(format!("{what} cannot be read: {error}"), None, None)
+    }
+
+    pub(crate) fn busy(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Busy {
+            message: message.into(),
             hint: hint.into(),
         }
     }
@@ -183,16 +261,14 @@ impl EngineError {
             return Self::from_planning(error);
         }
         let root = error.find_root();
-        let hint = match root {
-            DataFusionError::ResourcesExhausted(_) => {
-                Some("raise `memory_limit`, or let the query hold fewer rows at once")
-            }
-            _ if is_missing_file(root) => Some(
-                "a data file of this version is gone: `vacuum` takes files of old versions away; `lakegate catalog history` lists the versions, and the newest one has all of its files unless they were deleted by hand",
-            ),
-            _ => None,
+        if matches!(root, DataFusionError::ResourcesExhausted(_)) {
+            return Self::Exhausted {
+                message: plain_message(&error),
+                source: Box::new(error),
+                hint: "raise `memory_limit`, or let the query hold fewer rows at once".to_owned(),
+            };
         }
-        .map(str::to_owned);
+        let hint = is_missing_file(root).then(|| MISSING_FILE.to_owned());
         Self::Failed {
             message: plain_message(&error),
             source: Box::new(error),
@@ -218,6 +294,9 @@ fn is_of_the_sql(root: &DataFusionError) -> bool {
         _ => false,
     }
 }
+
+/// The way out when a data file is not there.
+const MISSING_FILE: &str = "a data file of this version is gone: `vacuum` takes files of old versions away; `lakegate catalog history` lists the versions, and the newest one has all of its files unless they were deleted by hand";
 
 /// Whether storage said that a file is not there.
 fn is_missing_file(error: &DataFusionError) -> bool {

@@ -1,19 +1,31 @@
 //! Runs SQL, wherever it runs.
 //!
 //! A [`Statement`] is SQL that has been read: which tables and parameters it names, which versions it asks for.
-//! An [`Engine`] plans and runs it over the catalog. Sessions are built in `session.rs` and nowhere else.
+//! An [`Engine`] plans and runs it over the catalog; [`Queries`] are those of clients. Sessions are built in `session.rs` and nowhere else.
 
+mod admission;
+mod change;
 mod error;
+mod ingest;
+mod listing;
 mod overlay;
 mod parameters;
+mod queries;
 mod query;
+mod query_log;
 mod session;
 mod statement;
 mod time_travel;
 
+pub use admission::AdmissionLimits;
 pub use error::{EngineError, ErrorKind, Place};
+pub use ingest::{IfAbsent, IfExists, Ingest};
+pub use lakegate_rules::sql_type;
+pub use listing::{ListedTable, TableKind};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
-pub use query::{Planned, QueryOptions, QueryResult};
-pub use session::{Engine, EngineOptions};
-pub use statement::{Statement, TableUse};
+pub use queries::{Caller, Prepared, Queries, QueryCounts, Ready, Request, Rows};
+pub use query::{Pins, Planned, QueryOptions, QueryResult};
+pub use query_log::QueryState;
+pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineOptions};
+pub use statement::{ParameterStyle, Statement, StatementOptions, TableUse};
 pub use time_travel::parse_timestamp;

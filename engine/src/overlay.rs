@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use lakegate_catalog::CatalogError;
+use lakegate_catalog::{CatalogError, TableName};
 
 use crate::session::DEFAULT_SCHEMA;
 
@@ -25,15 +25,20 @@ pub(crate) struct OverlayCatalog {
 impl OverlayCatalog {
     /// Puts tables, by schema and name, before those of a catalog.
     ///
-    /// `functions` are the names of functions that make tables: DataFusion looks each of them up as a table too.
+    /// `functions` are the names of functions that make tables: DataFusion looks each of them up as a table too. A table
+    /// that a statement makes may be absent.
     pub(crate) fn new(
         inner: Arc<dyn CatalogProvider>,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
         functions: impl IntoIterator<Item = String>,
+        absent: Option<&TableName>,
     ) -> Self {
         let functions: Arc<BTreeSet<String>> = Arc::new(functions.into_iter().collect());
         let mut tables: BTreeMap<String, Tables> = BTreeMap::new();
         tables.entry(DEFAULT_SCHEMA.to_owned()).or_default();
+        if let Some(name) = absent {
+            tables.entry(name.schema.clone()).or_default();
+        }
         for (schema, table, provider) in overlays {
             let schema = schema.to_ascii_lowercase();
             let table = table.to_ascii_lowercase();
@@ -42,10 +47,12 @@ impl OverlayCatalog {
         let schemas = tables
             .into_iter()
             .map(|(schema, tables)| {
+                let absent = absent.filter(|name| name.schema == schema);
                 let overlay = OverlaySchema {
                     inner: inner.schema(&schema),
                     tables: RwLock::new(tables),
                     functions: Arc::clone(&functions),
+                    absent: absent.map(|name| name.table.clone()),
                 };
                 (schema, Arc::new(overlay))
             })
@@ -75,9 +82,14 @@ struct OverlaySchema {
     inner: Option<Arc<dyn SchemaProvider>>,
     tables: RwLock<Tables>,
     functions: Arc<BTreeSet<String>>,
+    absent: Option<String>,
 }
 
 impl OverlaySchema {
+    fn may_be_absent(&self, name: &str) -> bool {
+        self.functions.contains(name) || self.absent.as_deref() == Some(name)
+    }
+
     fn overlay(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
         let tables = self.tables.read().map_err(poisoned)?;
         Ok(tables.get(&name.to_ascii_lowercase()).map(Arc::clone))
@@ -116,7 +128,7 @@ impl SchemaProvider for OverlaySchema {
         }
         match &self.inner {
             Some(inner) => match inner.table(name).await {
-                Err(error) if self.functions.contains(name) && is_not_found(&error) => Ok(None),
+                Err(error) if self.may_be_absent(name) && is_not_found(&error) => Ok(None),
                 found => found,
             },
             None => Ok(None),
@@ -162,7 +174,8 @@ mod tests {
             "flights".to_owned(),
             table as Arc<dyn TableProvider>,
         );
-        let catalog = OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay], []);
+        let catalog =
+            OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay], [], None);
         let schema = catalog.schema("Silver").unwrap();
         assert!(schema.table("Flights").await.unwrap().is_some());
         assert!(schema.table("other").await.unwrap().is_none());

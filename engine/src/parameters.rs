@@ -1,4 +1,4 @@
-//! `:name` in SQL: a value that is bound, never pasted.
+//! `:name`, `$1` and `?` in SQL: values that are bound, never pasted.
 //!
 //! The parser says where a parameter stands, so `:name` inside a string or a comment is not one. The value takes
 //! the parameter's place in the parsed statement, with its type, so that functions see the type when they are
@@ -7,16 +7,19 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use datafusion::arrow::datatypes::{DataType as ArrowType, TimeUnit};
+use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor,
-    VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use lakegate_rules::sql;
 
 use crate::error::nearest;
-use crate::statement::{place_of, tokens, visit, visit_mut};
+use crate::statement::{ParameterStyle, place_of, tokens, visit, visit_mut};
 use crate::{EngineError, Place};
 
 /// Values of parameters, by name.
@@ -31,11 +34,43 @@ pub struct ParameterUse {
     pub place: Option<Place>,
 }
 
+/// Most parameters of a statement that are written with numbers.
+const MOST_NUMBERED: usize = 65_535;
+
+/// Gives each `?` the number of its turn, as `$1`.
+pub(crate) fn number(tokens: &mut [TokenWithSpan]) -> Result<(), EngineError> {
+    let mut turns = 0;
+    let mut numbered = None;
+    for token in tokens {
+        let place = place_of(token.span.start);
+        let Token::Placeholder(text) = &mut token.token else {
+            continue;
+        };
+        if text != "?" {
+            numbered = numbered.or(Some(place));
+            continue;
+        }
+        turns += 1;
+        *text = format!("${turns}");
+    }
+    match numbered {
+        Some(place) if turns > 0 => Err(EngineError::invalid(
+            "parameters are written in two ways",
+            place,
+            "write all of them as `?`, or all as `$1`, `$2`".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The parameters of a statement, each once, in the order of the text.
-pub(crate) fn uses(statement: &DfStatement) -> Result<Vec<ParameterUse>, EngineError> {
-    let mut found = Found(Vec::new());
+pub(crate) fn uses(
+    statement: &DfStatement,
+    style: ParameterStyle,
+) -> Result<Vec<ParameterUse>, EngineError> {
+    let mut found = Found::new(style);
     match visit(statement, &mut found) {
-        ControlFlow::Continue(()) => Ok(found.0),
+        ControlFlow::Continue(()) => Ok(found.uses),
         ControlFlow::Break(error) => Err(error),
     }
 }
@@ -43,11 +78,15 @@ pub(crate) fn uses(statement: &DfStatement) -> Result<Vec<ParameterUse>, EngineE
 /// Puts values in the place of parameters.
 pub(crate) fn bind(
     statement: &mut DfStatement,
+    style: ParameterStyle,
     parameters: &Parameters,
 ) -> Result<(), EngineError> {
-    for used in uses(statement)? {
+    for used in uses(statement, style)? {
         if !parameters.contains_key(&used.name) {
-            return Err(unknown(&used, parameters));
+            return Err(match style {
+                ParameterStyle::Named => unknown(&used, parameters),
+                ParameterStyle::Numbered => unbound(&used, parameters),
+            });
         }
     }
     match visit_mut(statement, &mut Bind(parameters)) {
@@ -70,6 +109,18 @@ pub(crate) fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineErr
         format!("unknown parameter `:{}`", used.name),
         used.place,
         hint,
+    )
+}
+
+/// Says that a parameter with a number has no value.
+fn unbound(used: &ParameterUse, parameters: &Parameters) -> EngineError {
+    EngineError::invalid(
+        format!("parameter `${}` has no value", used.name),
+        used.place,
+        match parameters.len() {
+            0 => "bind values to the prepared statement".to_owned(),
+            bound => format!("values were bound to {bound} parameters"),
+        },
     )
 }
 
@@ -118,14 +169,40 @@ pub fn expression_parameters(sql: &str) -> Result<Vec<ParameterUse>, EngineError
 
 fn parse_expression(sql: &str) -> Result<(Expr, Vec<ParameterUse>), EngineError> {
     let expression = sql::parse_expression(tokens(sql)?).map_err(EngineError::from_planning)?;
-    let mut found = Found(Vec::new());
+    let mut found = Found::new(ParameterStyle::Named);
     match Visit::visit(&expression, &mut found) {
-        ControlFlow::Continue(()) => Ok((expression, found.0)),
+        ControlFlow::Continue(()) => Ok((expression, found.uses)),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
-struct Found(Vec<ParameterUse>);
+struct Found {
+    style: ParameterStyle,
+    uses: Vec<ParameterUse>,
+}
+
+impl Found {
+    fn new(style: ParameterStyle) -> Self {
+        Self {
+            style,
+            uses: Vec::new(),
+        }
+    }
+
+    /// The name of a parameter that is written in the style.
+    fn name<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let is_digit = |c: char| c.is_ascii_digit();
+        match self.style {
+            ParameterStyle::Named => text
+                .strip_prefix(':')
+                .filter(|name| !name.starts_with(is_digit)),
+            ParameterStyle::Numbered => text.strip_prefix('$').filter(|name| {
+                let number = name.parse::<usize>();
+                !name.starts_with(['0', '+']) && number.is_ok_and(|number| number <= MOST_NUMBERED)
+            }),
+        }
+    }
+}
 
 impl Visitor for Found {
     type Break = EngineError;
@@ -135,22 +212,25 @@ impl Visitor for Found {
             return ControlFlow::Continue(());
         };
         let place = place_of(value.span.start);
-        match text.strip_prefix(':') {
-            Some(name) if !name.starts_with(|c: char| c.is_ascii_digit()) => {
-                if !self.0.iter().any(|known| known.name == name) {
-                    self.0.push(ParameterUse {
-                        name: name.to_owned(),
-                        place,
-                    });
-                }
-                ControlFlow::Continue(())
-            }
-            _ => ControlFlow::Break(EngineError::invalid(
+        let Some(name) = self.name(text) else {
+            return ControlFlow::Break(EngineError::invalid(
                 format!("`{text}` is not a parameter here"),
                 place,
-                "parameters have names: write `:name`".to_owned(),
-            )),
+                match self.style {
+                    ParameterStyle::Named => "parameters have names: write `:name`".to_owned(),
+                    ParameterStyle::Numbered => {
+                        "parameters have numbers: write `$1`, or `?` for each in turn".to_owned()
+                    }
+                },
+            ));
+        };
+        if !self.uses.iter().any(|known| known.name == name) {
+            self.uses.push(ParameterUse {
+                name: name.to_owned(),
+                place,
+            });
         }
+        ControlFlow::Continue(())
     }
 }
 
@@ -167,7 +247,7 @@ impl VisitorMut for Bind<'_> {
         else {
             return ControlFlow::Continue(());
         };
-        let name = text.trim_start_matches(':').to_owned();
+        let name = text.trim_start_matches([':', '$']).to_owned();
         match self.0.get(&name).map(|value| literal(&name, value)) {
             Some(Ok(literal)) => {
                 *expr = literal;
@@ -179,52 +259,104 @@ impl VisitorMut for Bind<'_> {
     }
 }
 
-/// A value as an expression of the parsed statement.
+/// A value as an expression of the parsed statement, which has the value's type.
 fn literal(name: &str, value: &ScalarValue) -> Result<Expr, EngineError> {
-    let expr = match value {
-        ScalarValue::Utf8(Some(text)) => text_literal(text),
-        ScalarValue::Int64(Some(number)) if *number >= 0 => {
-            Expr::Value(Value::Number(number.to_string(), false).into())
+    let unfit = || {
+        EngineError::invalid(
+            format!(
+                "a value of type {} cannot be bound to parameter `{name}`",
+                value.data_type()
+            ),
+            None,
+            "bind a number, a text, bytes, a truth value, a date or a time".to_owned(),
+        )
+    };
+    match value {
+        ScalarValue::Dictionary(_, inner) => return literal(name, inner),
+        ScalarValue::Null => return Ok(Expr::Value(Value::Null.into())),
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::LargeUtf8(Some(text))
+        | ScalarValue::Utf8View(Some(text)) => return Ok(text_literal(text)),
+        ScalarValue::Boolean(Some(truth)) => {
+            return Ok(Expr::Value(Value::Boolean(*truth).into()));
         }
-        ScalarValue::Int64(Some(number)) => cast(&number.to_string(), DataType::BigInt(None)),
-        ScalarValue::Float64(Some(number)) => cast(&number.to_string(), DataType::DoublePrecision),
-        ScalarValue::Boolean(Some(truth)) => Expr::Value(Value::Boolean(*truth).into()),
-        ScalarValue::Date32(Some(_)) => cast(&value.to_string(), DataType::Date),
-        ScalarValue::TimestampMicrosecond(Some(micros), zone) => {
-            let Some(time) = chrono::DateTime::from_timestamp_micros(*micros) else {
-                return Err(EngineError::invalid(
-                    format!("parameter `{name}` is not a point in time"),
-                    None,
-                    None,
-                ));
-            };
-            let timezone = match zone {
+        ScalarValue::Int64(Some(number)) if *number >= 0 => {
+            return Ok(Expr::Value(Value::Number(number.to_string(), false).into()));
+        }
+        ScalarValue::Binary(Some(bytes))
+        | ScalarValue::LargeBinary(Some(bytes))
+        | ScalarValue::BinaryView(Some(bytes))
+        | ScalarValue::FixedSizeBinary(_, Some(bytes)) => {
+            let hexadecimal = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            return Ok(Expr::Value(Value::HexStringLiteral(hexadecimal).into()));
+        }
+        _ => {}
+    }
+    let data_type = sql_type(&value.data_type()).ok_or_else(unfit)?;
+    if value.is_null() {
+        return Ok(cast(Expr::Value(Value::Null.into()), data_type));
+    }
+    let text = value
+        .to_array()
+        .and_then(|array| Ok(array_value_to_string(&array, 0)?))
+        .map_err(|_| unfit())?;
+    Ok(cast(text_literal(&text), data_type))
+}
+
+/// The SQL type of values of an Arrow type; none for a type that has none here.
+fn sql_type(data_type: &ArrowType) -> Option<DataType> {
+    let digits = |unit: &TimeUnit| {
+        Some(match unit {
+            TimeUnit::Second => 0,
+            TimeUnit::Millisecond => 3,
+            TimeUnit::Microsecond => 6,
+            TimeUnit::Nanosecond => 9,
+        })
+    };
+    Some(match data_type {
+        ArrowType::Boolean => DataType::Boolean,
+        ArrowType::Int8 => DataType::TinyInt(None),
+        ArrowType::Int16 => DataType::SmallInt(None),
+        ArrowType::Int32 => DataType::Int(None),
+        ArrowType::Int64 => DataType::BigInt(None),
+        ArrowType::UInt8 => DataType::TinyIntUnsigned(None),
+        ArrowType::UInt16 => DataType::SmallIntUnsigned(None),
+        ArrowType::UInt32 => DataType::IntUnsigned(None),
+        ArrowType::UInt64 => DataType::BigIntUnsigned(None),
+        ArrowType::Float16 | ArrowType::Float32 => DataType::Real,
+        ArrowType::Float64 => DataType::DoublePrecision,
+        ArrowType::Decimal32(precision, scale @ 0..)
+        | ArrowType::Decimal64(precision, scale @ 0..)
+        | ArrowType::Decimal128(precision, scale @ 0..)
+        | ArrowType::Decimal256(precision, scale @ 0..) => DataType::Decimal(
+            ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)),
+        ),
+        ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => DataType::Varchar(None),
+        ArrowType::Binary
+        | ArrowType::LargeBinary
+        | ArrowType::BinaryView
+        | ArrowType::FixedSizeBinary(_) => DataType::Bytea,
+        ArrowType::Date32 | ArrowType::Date64 => DataType::Date,
+        ArrowType::Time32(_) | ArrowType::Time64(_) => DataType::Time(None, TimezoneInfo::None),
+        ArrowType::Timestamp(unit, zone) => {
+            let zone = match zone {
                 Some(_) => TimezoneInfo::WithTimeZone,
                 None => TimezoneInfo::None,
             };
-            cast(
-                &time.format("%Y-%m-%dT%H:%M:%S%.6f").to_string(),
-                DataType::Timestamp(Some(6), timezone),
-            )
+            DataType::Timestamp(digits(unit), zone)
         }
-        other => {
-            return Err(EngineError::Bug(format!(
-                "parameter `{name}` has a value of the type {}",
-                other.data_type()
-            )));
-        }
-    };
-    Ok(expr)
+        _ => return None,
+    })
 }
 
 fn text_literal(text: &str) -> Expr {
     Expr::Value(Value::SingleQuotedString(text.to_owned()).into())
 }
 
-fn cast(text: &str, data_type: DataType) -> Expr {
+fn cast(value: Expr, data_type: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::Cast,
-        expr: Box::new(text_literal(text)),
+        expr: Box::new(value),
         data_type,
         array: false,
         format: None,
@@ -236,7 +368,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Statement;
+    use crate::{Statement, StatementOptions};
 
     fn bound(sql: &str) -> Result<String, EngineError> {
         let mut statement = Statement::parse(sql)?;
@@ -248,7 +380,7 @@ mod tests {
             ("number".to_owned(), ScalarValue::from(-5_i64)),
             ("day".to_owned(), ScalarValue::Date32(Some(0))),
         ]);
-        bind(&mut statement.inner, &parameters)?;
+        bind(&mut statement.inner, ParameterStyle::Named, &parameters)?;
         Ok(statement.inner.to_string())
     }
 
@@ -330,5 +462,82 @@ mod tests {
         assert!(Statement::parse("SELECT $1").is_err());
         assert!(Statement::parse("SELECT ?").is_err());
         assert!(Statement::parse("SELECT :1").is_err());
+    }
+
+    fn numbered(sql: &str) -> Result<Vec<String>, EngineError> {
+        let options = StatementOptions {
+            parameters: ParameterStyle::Numbered,
+            ..StatementOptions::default()
+        };
+        let statement = Statement::parse_with(sql, options)?;
+        let uses = statement.parameters().iter();
+        Ok(uses.map(|used| used.name.clone()).collect())
+    }
+
+    #[test]
+    fn clients_number_parameters_or_leave_that_to_their_order() {
+        for (sql, expected) in [
+            ("SELECT ?, '?', ? -- ?", &["1", "2"][..]),
+            ("SELECT $2, $1, $2", &["2", "1"]),
+            ("SELECT ? FROM a VERSION AS OF ?", &["1", "2"]),
+            ("SELECT $10 FROM a TIMESTAMP AS OF $1", &["10", "1"]),
+        ] {
+            assert_eq!(numbered(sql).unwrap(), expected, "{sql}");
+        }
+        for sql in [
+            "SELECT ?, $1",
+            "SELECT $0",
+            "SELECT $x",
+            "SELECT ?1",
+            "SELECT :a",
+            "SELECT $65536",
+        ] {
+            let error = numbered(sql).unwrap_err();
+            assert!(error.hint().is_some(), "{sql}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn bound_value_is_read_as_the_same_value_of_the_same_type() {
+        #[expect(clippy::disallowed_methods, reason = "SQL without tables")]
+        let session = datafusion::prelude::SessionContext::new();
+        let micros = 1_600_000_000_123_456;
+        for value in [
+            ScalarValue::Int8(Some(-128)),
+            ScalarValue::Int16(Some(7)),
+            ScalarValue::Int32(Some(i32::MIN)),
+            ScalarValue::Int64(Some(i64::MIN)),
+            ScalarValue::Int64(Some(i64::MAX)),
+            ScalarValue::UInt8(Some(255)),
+            ScalarValue::UInt16(Some(1)),
+            ScalarValue::UInt32(Some(u32::MAX)),
+            ScalarValue::UInt64(Some(u64::MAX)),
+            ScalarValue::Float32(Some(0.1)),
+            ScalarValue::Float64(Some(-1e300)),
+            ScalarValue::Float64(Some(f64::INFINITY)),
+            ScalarValue::Decimal128(Some(-123_456_789), 38, 10),
+            ScalarValue::Boolean(Some(false)),
+            ScalarValue::Date32(Some(-1)),
+            ScalarValue::TimestampMicrosecond(Some(micros), None),
+            ScalarValue::TimestampNanosecond(Some(micros * 1000 + 1), None),
+            ScalarValue::TimestampMillisecond(Some(-1), None),
+            ScalarValue::Int32(None),
+            ScalarValue::Float64(None),
+            ScalarValue::Date32(None),
+        ] {
+            let parameters = Parameters::from([("v".to_owned(), value.clone())]);
+            let mut statement = Statement::parse("SELECT :v").unwrap().inner;
+            bind(&mut statement, ParameterStyle::Named, &parameters).unwrap();
+            let plan = session.state().statement_to_plan(statement).await.unwrap();
+            let rows = session.execute_logical_plan(plan).await.unwrap();
+            let rows = rows.collect().await.unwrap();
+            let read = ScalarValue::try_from_array(rows[0].column(0), 0).unwrap();
+            assert_eq!(read, value);
+        }
+        let interval = ScalarValue::new_interval_ym(1, 2);
+        let parameters = Parameters::from([("v".to_owned(), interval)]);
+        let mut statement = Statement::parse("SELECT :v").unwrap().inner;
+        let error = bind(&mut statement, ParameterStyle::Named, &parameters).unwrap_err();
+        assert!(error.to_string().contains("`v`"), "{error}");
     }
 }

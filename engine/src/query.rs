@@ -13,7 +13,7 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
 
 use crate::parameters::{self, Parameters};
-use crate::statement::is_reading;
+use crate::session::PinnedSession;
 use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
@@ -25,8 +25,19 @@ pub struct QueryOptions {
     pub parameters: Parameters,
     /// What [`Engine::versions`] gave for the statement; found out when absent.
     pub versions: Option<Vec<Arc<TableSnapshot>>>,
+    /// The versions that the statement saw when it was planned before.
+    pub pins: Option<Pins>,
     /// Names that mean other tables than the catalog's.
     pub overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
+}
+
+/// The versions of tables that a statement saw, so that it can be planned again over the same rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Of each table that the SQL names without a version.
+    pub tables: Vec<(TableName, i64)>,
+    /// Of each `VERSION AS OF` and `TIMESTAMP AS OF`, in the order of the text.
+    pub clauses: Vec<i64>,
 }
 
 /// A query that has been planned.
@@ -35,6 +46,8 @@ pub struct Planned {
     pub session: SessionContext,
     /// The plan.
     pub plan: LogicalPlan,
+    /// The versions that it reads.
+    pub pins: Pins,
 }
 
 impl fmt::Debug for Planned {
@@ -72,7 +85,7 @@ impl Engine {
         options: QueryOptions,
     ) -> Result<QueryResult, EngineError> {
         let statement = Statement::parse(sql)?;
-        let planned = self.read(&statement, options).await?;
+        let planned = self.read(&statement, options, Binding::Values).await?;
         let frame = DataFrame::new(planned.session.state(), planned.plan);
         let schema = Arc::clone(frame.schema().inner());
         let stream = frame
@@ -108,7 +121,7 @@ impl Engine {
         statement: &Statement,
         options: QueryOptions,
     ) -> Result<Planned, EngineError> {
-        let planned = self.read(statement, options).await?;
+        let planned = self.read(statement, options, Binding::Values).await?;
         // Whether the types fit, the optimizer finds out.
         planned
             .session
@@ -119,18 +132,33 @@ impl Engine {
     }
 
     /// Plans a query as far as its names go.
-    async fn read(
+    pub(crate) async fn read(
         &self,
         statement: &Statement,
         options: QueryOptions,
+        binding: Binding,
     ) -> Result<Planned, EngineError> {
-        if !is_reading(&statement.inner) {
+        if !statement.is_reading() {
             return Err(not_reading());
         }
+        let planned = self.understand(statement, options, binding).await?;
+        let verified = read_only().verify_plan(&planned.plan);
+        verified.map_err(|_| not_reading())?;
+        Ok(planned)
+    }
+
+    /// Plans a statement of any kind as far as its names go.
+    pub(crate) async fn understand(
+        &self,
+        statement: &Statement,
+        options: QueryOptions,
+        binding: Binding,
+    ) -> Result<Planned, EngineError> {
         let QueryOptions {
             at,
             parameters,
             versions,
+            pins,
             overlays,
         } = options;
         for version in &statement.versions {
@@ -142,15 +170,23 @@ impl Engine {
                 ));
             }
         }
-        let snapshots = match versions {
-            Some(versions) => versions,
-            None => self.versions(statement, &parameters).await?,
+        let snapshots = match (versions, &pins) {
+            (Some(versions), _) => versions,
+            (None, Some(pins)) => self.pinned_versions(statement, pins).await?,
+            (None, None) if binding == Binding::Types => {
+                self.versions_for_types(statement, &parameters).await?
+            }
+            (None, None) => self.versions(statement, &parameters).await?,
         };
         if snapshots.len() != statement.versions.len() {
             return Err(EngineError::Bug(
                 "a statement is planned with the versions of another one".to_owned(),
             ));
         }
+        let mut seen = Pins {
+            tables: Vec::new(),
+            clauses: snapshots.iter().map(|snapshot| snapshot.version).collect(),
+        };
         let mut names: Vec<(String, String, Arc<dyn TableProvider>)> = Vec::new();
         for (version, snapshot) in statement.versions.iter().zip(snapshots) {
             names.push((
@@ -167,31 +203,88 @@ impl Engine {
                 let snapshot = self.catalog().snapshot(&table.name, at).await?;
                 let name = &table.name;
                 names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
+                seen.tables.push((name.clone(), snapshot.version));
             }
         }
+        for (name, version) in pins.iter().flat_map(|pins| &pins.tables) {
+            let snapshot = self.catalog().snapshot_seen(name, *version).await?;
+            names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
+            seen.tables.push((name.clone(), *version));
+        }
+        let made = statement.makes_or_drops();
         names.extend(
             overlays
                 .into_iter()
                 .map(|(name, provider)| (name.schema, name.table, provider)),
         );
-        let session = self.session_over(names);
+        let PinnedSession {
+            context: session,
+            pinned,
+        } = self.session_over(names, &statement.options.schema, made.as_ref());
         if statement.lists_tables() {
             self.catalog().list().await?;
         }
         for table in statement.tables().iter().filter(|t| !t.only_at_version) {
-            expect_table(&session, table).await?;
+            if made.as_ref() != Some(&table.name) {
+                expect_table(&session, table).await?;
+            }
         }
 
         let mut bound = statement.inner.clone();
-        parameters::bind(&mut bound, &parameters)?;
+        if binding == Binding::Values || !parameters.is_empty() {
+            parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
+        }
         let plan = session
             .state()
             .statement_to_plan(bound)
             .await
             .map_err(EngineError::from_planning)?;
-        read_only().verify_plan(&plan).map_err(|_| not_reading())?;
-        Ok(Planned { session, plan })
+        seen.tables.extend(pinned.versions());
+        Ok(Planned {
+            session,
+            plan,
+            pins: seen,
+        })
     }
+
+    /// As [`Engine::versions`]; where a parameter without a value names one, the newest stands for it.
+    async fn versions_for_types(
+        &self,
+        statement: &Statement,
+        parameters: &Parameters,
+    ) -> Result<Vec<Arc<TableSnapshot>>, EngineError> {
+        let mut snapshots = Vec::with_capacity(statement.versions.len());
+        for used in &statement.versions {
+            let at = match used.parameter() {
+                Some(parameter) if !parameters.contains_key(&parameter.name) => At::Latest,
+                _ => used.at(parameters)?,
+            };
+            snapshots.push(self.catalog().snapshot(&used.table, at).await?);
+        }
+        Ok(snapshots)
+    }
+
+    /// The versions that a statement asked for when it was planned before.
+    async fn pinned_versions(
+        &self,
+        statement: &Statement,
+        pins: &Pins,
+    ) -> Result<Vec<Arc<TableSnapshot>>, EngineError> {
+        let mut snapshots = Vec::with_capacity(pins.clauses.len());
+        for (used, version) in statement.versions.iter().zip(&pins.clauses) {
+            snapshots.push(self.catalog().snapshot_seen(&used.table, *version).await?);
+        }
+        Ok(snapshots)
+    }
+}
+
+/// Whether values take the place of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding {
+    /// Each has one.
+    Values,
+    /// They stay, so that their types can be found, unless there are values.
+    Types,
 }
 
 /// Says which table is missing and where, with the nearest name.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -15,10 +15,10 @@ use crate::EngineError;
 use crate::overlay::OverlayCatalog;
 
 /// The catalog's name in SQL.
-pub(crate) const CATALOG: &str = "lakegate";
+pub const CATALOG: &str = "lakegate";
 
 /// The schema of names without one.
-pub(crate) const DEFAULT_SCHEMA: &str = "default";
+pub const DEFAULT_SCHEMA: &str = "default";
 
 /// Memory for the footers of data files, in bytes. DataFusion's default of 50 MB is too little for a lake.
 const METADATA_CACHE_BYTES: usize = 512 << 20;
@@ -52,6 +52,8 @@ pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
     memory_limit: usize,
+    /// The folder for rows that are kept on disk for a while; the system's own when absent.
+    temp_folder: Option<PathBuf>,
 }
 
 impl Engine {
@@ -65,9 +67,13 @@ impl Engine {
         let mut runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_metadata_cache_limit(METADATA_CACHE_BYTES);
+        let mut temp_folder = None;
         if let Some(folder) = &options.temp_dir {
             match writable(folder) {
-                Ok(()) => runtime = runtime.with_temp_file_path(folder),
+                Ok(()) => {
+                    runtime = runtime.with_temp_file_path(folder);
+                    temp_folder = Some(folder.clone());
+                }
                 // Reading needs no folder that can be written to, unless rows are spilled.
                 Err(error) => {
                     info!(folder = %folder.display(), %error, "rows are spilled into the system's temporary folder");
@@ -80,7 +86,13 @@ impl Engine {
             runtime,
             config: session_config(options.target_partitions),
             memory_limit,
+            temp_folder,
         }))
+    }
+
+    /// The folder for rows that are kept on disk for a while; the system's own when absent.
+    pub(crate) fn temp_folder(&self) -> Option<&Path> {
+        self.temp_folder.as_deref()
     }
 
     /// The catalog.
@@ -103,30 +115,40 @@ impl Engine {
         &self,
         overlays: Vec<(TableName, Arc<dyn TableProvider>)>,
     ) -> SessionContext {
-        self.session_over(
-            overlays
-                .into_iter()
-                .map(|(name, provider)| (name.schema, name.table, provider)),
-        )
+        let overlays = overlays
+            .into_iter()
+            .map(|(name, provider)| (name.schema, name.table, provider));
+        self.session_over(overlays, DEFAULT_SCHEMA, None).context
     }
 
     /// A session in which some names, by schema and table, mean other tables. The names need not be a [`TableName`].
+    /// Tables that are named without a schema are those of `schema`; one that a statement makes may be absent.
     pub(crate) fn session_over(
         &self,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
-    ) -> SessionContext {
-        let pinned = PinnedCatalog::new(Arc::clone(&self.catalog));
+        schema: &str,
+        absent: Option<&TableName>,
+    ) -> PinnedSession {
+        let pinned = Arc::new(PinnedCatalog::new(Arc::clone(&self.catalog)));
+        let config = self.config.clone();
         let state = SessionStateBuilder::new()
-            .with_config(self.config.clone())
+            .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .build();
         let functions = state.table_functions().keys().cloned();
-        let catalog = OverlayCatalog::new(Arc::new(pinned), overlays, functions);
+        let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
+        let catalog = OverlayCatalog::new(inner, overlays, functions, absent);
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(catalog));
-        context
+        PinnedSession { context, pinned }
     }
+}
+
+/// A session, and the versions at which it sees the catalog's tables.
+pub(crate) struct PinnedSession {
+    pub(crate) context: SessionContext,
+    pub(crate) pinned: Arc<PinnedCatalog>,
 }
 
 /// Makes a folder, and sees whether files can be made in it.

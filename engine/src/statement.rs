@@ -1,14 +1,15 @@
 //! SQL that has been read: the tables, parameters and versions that it names, with their places.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, Spanned, Statement as SqlStatement, TableFactor, Visit, VisitMut, Visitor,
-    VisitorMut,
+    ObjectName, ObjectType, Spanned, Statement as SqlStatement, TableFactor, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
@@ -22,6 +23,24 @@ use crate::{EngineError, Place};
 /// DataFusion's own schema of tables about tables.
 const INFORMATION_SCHEMA: &str = "information_schema";
 
+/// How a statement is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementOptions {
+    /// How its parameters are written; by name when nothing is said.
+    pub parameters: ParameterStyle,
+    /// The schema of tables that are named without one; `default` when nothing is said.
+    pub schema: String,
+}
+
+impl Default for StatementOptions {
+    fn default() -> Self {
+        Self {
+            parameters: ParameterStyle::default(),
+            schema: DEFAULT_SCHEMA.to_owned(),
+        }
+    }
+}
+
 /// One SQL statement that has been parsed, and not yet planned.
 #[derive(Debug, Clone)]
 pub struct Statement {
@@ -29,6 +48,17 @@ pub struct Statement {
     pub(crate) versions: Vec<VersionUse>,
     tables: Vec<TableUse>,
     parameters: Vec<ParameterUse>,
+    pub(crate) options: StatementOptions,
+}
+
+/// How parameters are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ParameterStyle {
+    /// By name: `:day`.
+    #[default]
+    Named,
+    /// By number, as clients send them: `$1`, or `?` for each in turn. Their names are their numbers.
+    Numbered,
 }
 
 /// A table that a statement reads.
@@ -51,7 +81,19 @@ impl Statement {
     /// # Errors
     /// When the text is not one statement, or when it holds a clause that DataFusion would drop silently.
     pub fn parse(sql: &str) -> Result<Self, EngineError> {
-        let (tokens, clauses) = time_travel::take_clauses(tokens(sql)?)?;
+        Self::parse_with(sql, StatementOptions::default())
+    }
+
+    /// As [`Statement::parse`], with parameters and names of tables as the options say.
+    ///
+    /// # Errors
+    /// As [`Statement::parse`], and when parameters are written in another style, or in two.
+    pub fn parse_with(sql: &str, options: StatementOptions) -> Result<Self, EngineError> {
+        let mut tokens = tokens(sql)?;
+        if options.parameters == ParameterStyle::Numbered {
+            parameters::number(&mut tokens)?;
+        }
+        let (tokens, clauses) = time_travel::take_clauses(tokens)?;
         // An error at the end of the text has no place of its own.
         let last = tokens
             .iter()
@@ -69,19 +111,20 @@ impl Statement {
                 "leave one, without a semicolon inside it".to_owned(),
             ));
         }
-        let mut parameters = parameters::uses(&inner)?;
-        let versions = time_travel::apply_clauses(&mut inner, clauses)?;
+        let mut parameters = parameters::uses(&inner, options.parameters)?;
+        let versions = time_travel::apply_clauses(&mut inner, clauses, &options.schema)?;
         for used in versions.iter().filter_map(VersionUse::parameter) {
             if !parameters.iter().any(|known| known.name == used.name) {
                 parameters.push(used.clone());
             }
         }
-        let tables = tables(&inner, &versions)?;
+        let tables = tables(&inner, &versions, &options.schema)?;
         Ok(Self {
             inner,
             versions,
             tables,
             parameters,
+            options,
         })
     }
 
@@ -101,6 +144,66 @@ impl Statement {
             let mut schemas = references.iter().filter_map(TableReference::schema);
             schemas.any(|schema| schema == INFORMATION_SCHEMA)
         })
+    }
+
+    /// Whether the statement only reads.
+    pub fn is_reading(&self) -> bool {
+        is_reading(&self.inner)
+    }
+
+    /// The types of the parameters that name versions, by their names.
+    pub(crate) fn version_types(&self) -> BTreeMap<String, DataType> {
+        let versions = self.versions.iter();
+        let typed = versions.filter_map(|used| {
+            let parameter = used.parameter()?;
+            Some((parameter.name.clone(), used.parameter_type()))
+        });
+        typed.collect()
+    }
+
+    /// Refuses a statement that neither reads nor changes a table in a way that there is.
+    ///
+    /// # Errors
+    /// [`EngineError::Unsupported`], naming the statement by its first words.
+    pub(crate) fn expect_supported(&self) -> Result<(), EngineError> {
+        let is_change = match &self.inner {
+            DfStatement::Statement(statement) => matches!(
+                statement.as_ref(),
+                SqlStatement::Insert(_)
+                    | SqlStatement::CreateTable(_)
+                    | SqlStatement::Drop {
+                        object_type: ObjectType::Table,
+                        ..
+                    }
+            ),
+            _ => false,
+        };
+        if is_change || self.is_reading() {
+            return Ok(());
+        }
+        let text = self.inner.to_string();
+        let is_keyword = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
+        let words: Vec<&str> = text.split(' ').take_while(is_keyword).take(3).collect();
+        Err(EngineError::Unsupported {
+            message: format!("`{}` is not supported here", words.join(" ")),
+            hint: Some(
+                "tables change by INSERT, CREATE TABLE and DROP TABLE, and by pipelines".to_owned(),
+            ),
+        })
+    }
+
+    /// The table that the statement makes or drops.
+    pub(crate) fn makes_or_drops(&self) -> Option<TableName> {
+        let DfStatement::Statement(statement) = &self.inner else {
+            return None;
+        };
+        let name = match statement.as_ref() {
+            SqlStatement::CreateTable(create) => &create.name,
+            SqlStatement::Drop { names, .. } => names.first()?,
+            _ => return None,
+        };
+        let parts = written_parts(name)?;
+        table_name(&parts, None, &self.options.schema).ok()?
     }
 
     /// Whether the statement is a query: it gives rows, and does nothing else.
@@ -190,7 +293,11 @@ fn lower(text: &str) -> String {
     }
 }
 
-fn tables(statement: &DfStatement, versions: &[VersionUse]) -> Result<Vec<TableUse>, EngineError> {
+fn tables(
+    statement: &DfStatement,
+    versions: &[VersionUse],
+    default_schema: &str,
+) -> Result<Vec<TableUse>, EngineError> {
     let mut seen = NamesInOrder::default();
     let _always_continues = visit(statement, &mut seen);
     let (references, _) =
@@ -211,7 +318,7 @@ fn tables(statement: &DfStatement, versions: &[VersionUse]) -> Result<Vec<TableU
             repeats_definitions |= !defined.insert(written);
             continue;
         }
-        if let Some(name) = table_name(parts, *place)? {
+        if let Some(name) = table_name(parts, *place, default_schema)? {
             add(&mut tables, name, *place, false);
         }
     }
@@ -255,9 +362,10 @@ fn written(reference: &TableReference) -> String {
 pub(crate) fn table_name(
     parts: &[String],
     place: Option<Place>,
+    default_schema: &str,
 ) -> Result<Option<TableName>, EngineError> {
     let (schema, table) = match parts {
-        [table] => (DEFAULT_SCHEMA, table.as_str()),
+        [table] => (default_schema, table.as_str()),
         [schema, table] => (schema.as_str(), table.as_str()),
         [catalog, schema, table] if catalog == CATALOG => (schema.as_str(), table.as_str()),
         _ => {

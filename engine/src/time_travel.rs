@@ -14,6 +14,7 @@
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
@@ -66,6 +67,14 @@ impl VersionUse {
         match &self.operand {
             Operand::Parameter(used) => Some(used),
             Operand::Number(_) | Operand::Text(_) => None,
+        }
+    }
+
+    /// The type of the parameter that says which version is meant.
+    pub(crate) const fn parameter_type(&self) -> DataType {
+        match self.unit {
+            Unit::Version => DataType::Int64,
+            Unit::Timestamp => DataType::Utf8,
         }
     }
 
@@ -243,6 +252,13 @@ pub(crate) fn take_clauses(
                 }
                 _ => return Err(no_value(unit, place)),
             },
+            (Some(Token::Placeholder(text)), _) if text.starts_with('$') => {
+                let used = ParameterUse {
+                    name: text.trim_start_matches('$').to_owned(),
+                    place: token(value).and_then(|placeholder| place_of(placeholder.span.start)),
+                };
+                (Operand::Parameter(used), 1)
+            }
             _ => return Err(no_value(unit, place)),
         };
         let end = value + length;
@@ -281,6 +297,7 @@ fn is_word(token: &Token, wanted: &str) -> bool {
 pub(crate) fn apply_clauses(
     statement: &mut DfStatement,
     clauses: Vec<Clause>,
+    default_schema: &str,
 ) -> Result<Vec<VersionUse>, EngineError> {
     let (_, defined) =
         resolve_table_references(statement, true).map_err(EngineError::from_planning)?;
@@ -288,6 +305,7 @@ pub(crate) fn apply_clauses(
         clauses,
         defined: defined.iter().map(ToString::to_string).collect(),
         versions: Vec::new(),
+        default_schema: default_schema.to_owned(),
     };
     if let ControlFlow::Break(error) = visit_mut(statement, &mut rewrite) {
         return Err(error);
@@ -309,6 +327,7 @@ struct Rewrite {
     clauses: Vec<Clause>,
     defined: Vec<String>,
     versions: Vec<VersionUse>,
+    default_schema: String,
 }
 
 impl VisitorMut for Rewrite {
@@ -337,7 +356,9 @@ impl Rewrite {
         let place = place_of(name.span().start);
         let parts = written_parts(name).filter(|_| args.is_none());
         let versioned = match &parts {
-            Some(parts) if !self.defined.contains(&parts.join(".")) => table_name(parts, place)?,
+            Some(parts) if !self.defined.contains(&parts.join(".")) => {
+                table_name(parts, place, &self.default_schema)?
+            }
             _ => None,
         };
         let (Some(parts), Some(table)) = (parts, versioned) else {

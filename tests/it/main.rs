@@ -13,6 +13,7 @@ mod command_line;
 mod concurrency;
 mod demo;
 mod faults;
+mod flight;
 mod orders;
 mod storage;
 mod support;

@@ -1,7 +1,9 @@
 //! A project in a temporary folder, the binary, and an independent reader.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -141,6 +143,84 @@ impl Project {
 
     pub(crate) fn table_folder(&self, table: &str) -> PathBuf {
         self.path().join("warehouse").join(table.replace('.', "/"))
+    }
+}
+
+/// A server of a project, which ends with the test.
+pub(crate) struct Server {
+    process: Child,
+    /// Where Flight SQL is served.
+    pub(crate) flight: String,
+    /// Where health and metrics are served.
+    pub(crate) http: String,
+}
+
+impl Project {
+    /// Starts a server, and waits until it is ready.
+    #[track_caller]
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        let doors = ["--flight", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        let mut process = self
+            .command(&[&["serve"], &doors[..], arguments].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = process.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else {
+            let ran: Ran = process.wait_with_output().unwrap().into();
+            panic!("the server did not start:\n{}", ran.stderr);
+        };
+        assert_eq!(ready["ready"], true);
+        let address = |door: &str| ready[door].as_str().unwrap().to_owned();
+        Server {
+            flight: address("flight"),
+            http: address("http"),
+            process,
+        }
+    }
+}
+
+impl Server {
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Asks the server to stop, and waits until it has.
+    pub(crate) fn stop(mut self) -> Ran {
+        self.signal("TERM");
+        let stderr = self.process.stderr.take();
+        let code = self.process.wait().unwrap().code();
+        let stderr = stderr.map(|stderr| std::io::read_to_string(stderr).unwrap());
+        Ran {
+            code,
+            stdout: String::new(),
+            stderr: stderr.unwrap_or_default(),
+        }
+    }
+
+    /// The body of what is at a path of the HTTP door, with its status.
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: lakegate\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = std::io::read_to_string(stream).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
     }
 }
 

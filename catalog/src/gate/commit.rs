@@ -67,6 +67,16 @@ impl Commit {
             .unwrap_or("UNKNOWN")
     }
 
+    /// Rows in the files that the commit adds; none when their statistics do not tell.
+    pub(super) fn added_rows(&self) -> Option<u64> {
+        let mut rows = 0;
+        for add in &self.adds {
+            let statistics: Value = serde_json::from_str(add.stats.as_deref()?).ok()?;
+            rows += statistics.get("numRecords")?.as_u64()?;
+        }
+        Some(rows)
+    }
+
     /// Whether a row may come or go. `rearranged` says that Lakegate itself only moved rows between files.
     pub(super) fn changes_rows(&self, rearranged: bool) -> bool {
         if rearranged {

@@ -61,6 +61,8 @@ pub(crate) struct Record {
     pub(crate) ruling: Option<Ruling>,
     /// `commitInfo.lakegate` of the commit made last.
     pub(crate) stamp: Option<Value>,
+    /// Rows in the files of the commit that passed last.
+    pub(crate) added_rows: Option<u64>,
     /// What is to be done once the commit that passed last exists.
     after_commit: Vec<Arc<dyn AfterCommit>>,
 }
@@ -153,6 +155,7 @@ impl Gate {
     ) -> Result<Passed, CatalogError> {
         self.record().after_commit.clear();
         let mut commit = Commit::parse(bytes)?;
+        self.record().added_rows = commit.added_rows();
         commit.number_batches(signed(version)?);
         let base = self.base(log_store, version).await?;
         let base_metadata = match &base {

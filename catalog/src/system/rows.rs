@@ -86,6 +86,21 @@ fn columns(table: SystemTable) -> &'static [(&'static str, Kind)] {
             ("sample", Integer),
             ("key", Text),
         ],
+        SystemTable::Queries => &[
+            ("query_id", Text),
+            ("principal", Text),
+            ("door", Text),
+            ("route", Text),
+            ("sql", Text),
+            ("state", Text),
+            ("submitted_at", Time),
+            ("finished_at", Time),
+            ("queued_ms", Integer),
+            ("elapsed_ms", Integer),
+            ("rows", Integer),
+            ("bytes_scanned", Integer),
+            ("error", Text),
+        ],
     }
 }
 

@@ -334,6 +334,7 @@ impl Catalog {
             version: snapshot.version,
             outcome,
             rows: snapshot.row_count(),
+            added_rows: record.added_rows,
             files: snapshot.files.len(),
             verdict: record.stamp.clone(),
             report: record.ruling.as_ref().map(|ruling| ruling.report.clone()),

@@ -138,8 +138,8 @@ impl Planning<'_> {
         let options = QueryOptions {
             at: At::Latest,
             parameters: self.values.bound.clone(),
-            versions: None,
             overlays,
+            ..QueryOptions::default()
         };
         let file = &self.pipeline.file;
         match self.lakegate.engine.plan(&sql.statement, options).await {

@@ -1,0 +1,128 @@
+//! `lakegate serve`: opens the doors for clients.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use lakegate_engine::{AdmissionLimits, Queries};
+use lakegate_gateway::{Access, Doors, GatewayError, ServeOptions};
+use serde_json::json;
+
+use crate::arguments::duration;
+use crate::commands::DONE;
+use crate::context::Context;
+use crate::error::CliError;
+use crate::settings;
+
+/// Who everyone is when nobody has to say who they are.
+const ANONYMOUS: &str = "anonymous";
+
+/// Queries that wait for each that may run.
+const WAITING_FOR_EACH: usize = 8;
+
+/// Answer queries of clients: Arrow Flight SQL on one port, health and metrics over HTTP on another
+///
+/// When both doors are open, one line of JSON on stdout says where they are. On SIGTERM and Ctrl-C, queries that run may
+/// finish, and new ones are refused as ones to try again; a second signal ends at once.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where Flight SQL is served; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:32010")]
+    flight: SocketAddr,
+
+    /// Where health, readiness and metrics are served; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+
+    /// Let anyone in, from other machines too, as the principal `anonymous`
+    #[arg(long)]
+    insecure: bool,
+
+    /// Queries that run at once; twice the processors when absent
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
+    max_queries: Option<usize>,
+
+    /// Queries of one user that run at once; half of all when absent
+    #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
+    max_queries_of_user: Option<usize>,
+
+    /// How long queries that run may go on when the server is asked to stop, for example 30s
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    drain: Duration,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
+        let lakegate = context.open().await?;
+        let principal = match self.insecure {
+            true => ANONYMOUS.to_owned(),
+            false => settings::user_name().unwrap_or_else(|| "local".to_owned()),
+        };
+        let options = ServeOptions {
+            flight: self.flight,
+            http: self.http,
+            access: Access::Anyone { principal },
+            is_open: self.insecure,
+            drain: self.drain,
+        };
+        let keep_samples = lakegate.options.sample_keep;
+        let queries = Queries::start(lakegate.engine.clone(), self.limits(), keep_samples);
+        let doors = Doors::open(queries, options)
+            .await
+            .map_err(|error| error_of(&error))?;
+        let ready = json!({
+            "ready": true,
+            "http": doors.http.to_string(),
+            "flight": doors.flight.to_string(),
+        });
+        context.output.text(&ready.to_string());
+        doors
+            .serve(context.stop.clone())
+            .await
+            .map_err(|error| error_of(&error))?;
+        Ok(DONE)
+    }
+
+    fn limits(&self) -> AdmissionLimits {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let running = self.max_queries.unwrap_or(processors * 2);
+        let of_one = self.max_queries_of_user.unwrap_or(running.div_ceil(2));
+        AdmissionLimits {
+            running,
+            running_of_one: of_one.min(running),
+            waiting: running * WAITING_FOR_EACH,
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse::<usize>().ok();
+    let number = number.filter(|number| (1..=MOST_AT_ONCE).contains(number));
+    number.ok_or_else(|| format!("wanted a number from 1 to {MOST_AT_ONCE}"))
+}
+
+/// More queries at once than any machine can run.
+const MOST_AT_ONCE: usize = 100_000;
+
+fn error_of(error: &GatewayError) -> CliError {
+    let hint = match error {
+        GatewayError::Open { .. } => {
+            "listen on 127.0.0.1, or let anyone in with `--insecure`".to_owned()
+        }
+        GatewayError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
+            "another process listens there: stop it, or choose another port; 0 picks a free one"
+                .to_owned()
+        }
+        _ => String::new(),
+    };
+    let is_of_the_user = matches!(error, GatewayError::Open { .. });
+    let error = CliError::failed(error.to_string(), error);
+    let error = match hint.is_empty() {
+        true => error,
+        false => error.with_hint(hint),
+    };
+    match is_of_the_user {
+        true => error.with_exit_code(crate::commands::INVALID),
+        false => error,
+    }
+}

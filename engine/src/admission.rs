@@ -1,0 +1,183 @@
+//! Which queries may run at once: so many in all and for each principal, the others in a line of bounded length.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::EngineError;
+
+/// Principals whose places are remembered while none of their queries runs or waits.
+const MOST_IDLE_PRINCIPALS: usize = 1_000;
+
+/// How many queries run and wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AdmissionLimits {
+    /// Queries that run at once.
+    pub running: usize,
+    /// Queries of one principal that run at once.
+    pub running_of_one: usize,
+    /// Queries that wait for their turn; further ones are turned away.
+    pub waiting: usize,
+}
+
+/// The places of running queries, and the line before them.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    limits: AdmissionLimits,
+    places: Arc<Semaphore>,
+    of_principals: Mutex<HashMap<String, Arc<Semaphore>>>,
+    waiting: AtomicUsize,
+    is_closed: AtomicBool,
+}
+
+/// The place of a running query, which is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _place: OwnedSemaphorePermit,
+    _of_principal: OwnedSemaphorePermit,
+}
+
+/// A place in the line, which is free again when this is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(limits: AdmissionLimits) -> Self {
+        Self {
+            limits,
+            places: Arc::new(Semaphore::new(limits.running)),
+            of_principals: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// A place for a query; it waits for one when all are taken, in the order in which queries came.
+    pub(crate) async fn enter(&self, principal: &str) -> Result<Permit, EngineError> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(EngineError::busy(
+                "the server is stopping",
+                "try again in a moment",
+            ));
+        }
+        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let in_line = Waiting(&self.waiting);
+        if ahead >= self.limits.waiting + self.places.available_permits() {
+            return Err(EngineError::busy(
+                format!("{ahead} queries are waiting already"),
+                "try again in a moment",
+            ));
+        }
+        // The principal's own places come first: who waits for these holds up nobody else.
+        let own = self.places_of(principal);
+        let closed = |_| EngineError::Bug("the places of queries are gone".to_owned());
+        let of_principal = own.acquire_owned().await.map_err(closed)?;
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        drop(in_line);
+        Ok(Permit {
+            _place: place.map_err(closed)?,
+            _of_principal: of_principal,
+        })
+    }
+
+    /// Lets no further query in.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until no query runs; false when some still do after so long.
+    pub(crate) async fn emptied(&self, limit: Duration) -> bool {
+        let all = u32::try_from(self.limits.running).unwrap_or(u32::MAX);
+        let emptied = self.places.acquire_many(all);
+        tokio::time::timeout(limit, emptied).await.is_ok()
+    }
+
+    /// How many run.
+    pub(crate) fn running(&self) -> usize {
+        let free = self.places.available_permits();
+        self.limits.running.saturating_sub(free)
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    fn places_of(&self, principal: &str) -> Arc<Semaphore> {
+        let of_principals = self.of_principals.lock();
+        let mut of_principals = of_principals.unwrap_or_else(PoisonError::into_inner);
+        if of_principals.len() > MOST_IDLE_PRINCIPALS {
+            of_principals.retain(|_, places| Arc::strong_count(places) > 1);
+        }
+        let places = || Arc::new(Semaphore::new(self.limits.running_of_one));
+        let of_principal = of_principals.entry(principal.to_owned());
+        Arc::clone(of_principal.or_insert_with(places))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    const LIMITS: AdmissionLimits = AdmissionLimits {
+        running: 2,
+        running_of_one: 1,
+        waiting: 1,
+    };
+
+    /// Whether a query gets its place without waiting.
+    async fn enters(admission: &Admission, principal: &str) -> Option<Permit> {
+        let entered = admission.enter(principal);
+        let entered = tokio::time::timeout(Duration::from_millis(10), entered).await;
+        entered.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn one_principal_leaves_places_to_others() {
+        let admission = Admission::new(LIMITS);
+        let first = enters(&admission, "a").await;
+        assert!(first.is_some());
+        assert!(enters(&admission, "a").await.is_none());
+        let other = enters(&admission, "b").await;
+        assert!(other.is_some());
+        drop(first);
+        assert!(enters(&admission, "a").await.is_some());
+        assert_eq!(admission.running(), 1);
+    }
+
+    #[tokio::test]
+    async fn line_is_bounded_and_who_left_it_is_not_counted() {
+        let admission = Admission::new(LIMITS);
+        let _running = [
+            enters(&admission, "a").await.unwrap(),
+            enters(&admission, "b").await.unwrap(),
+        ];
+        assert!(enters(&admission, "c").await.is_none());
+        assert_eq!(admission.waiting(), 0);
+        let mut waits = Box::pin(admission.enter("c"));
+        assert!(futures::poll!(&mut waits).is_pending());
+        let error = admission.enter("d").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    }
+
+    #[tokio::test]
+    async fn closed_to_new_queries_and_waits_for_those_that_run() {
+        let admission = Admission::new(LIMITS);
+        let running = enters(&admission, "a").await;
+        admission.close();
+        let error = admission.enter("b").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        assert!(!admission.emptied(Duration::from_millis(10)).await);
+        drop(running);
+        assert!(admission.emptied(Duration::from_secs(10)).await);
+    }
+}

@@ -1,0 +1,223 @@
+//! Rows that a client sends for a table.
+//!
+//! They are kept on disk until the last one is there, and then written in one commit: a client that goes away leaves
+//! nothing behind, and a write that loses a race reads its rows again.
+
+use std::fmt;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::{Stream, StreamExt};
+use lakegate_catalog::{CatalogError, TableName, WriteMode};
+use tempfile::{NamedTempFile, TempPath};
+use tokio::sync::mpsc;
+
+use crate::change::write_of;
+use crate::{Engine, EngineError};
+
+/// Batches between two threads.
+const BATCHES_BETWEEN: usize = 4;
+
+/// Bytes of one client's rows on disk.
+const MOST_BYTES: u64 = 100 << 30;
+
+/// Where rows of a client go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ingest {
+    /// The schema; the session's when absent.
+    pub schema: Option<String>,
+    /// The table's name in the schema.
+    pub table: String,
+    /// What is done when there is no such table.
+    pub if_absent: IfAbsent,
+    /// What is done when there is one.
+    pub if_exists: IfExists,
+}
+
+/// What is done for a table that does not exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfAbsent {
+    /// It is made.
+    Create,
+    /// Nothing: that is an error.
+    Fail,
+}
+
+/// What is done for a table that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfExists {
+    /// Nothing: that is an error.
+    Fail,
+    /// The rows are added.
+    Append,
+    /// The rows take the place of those that are there.
+    Replace,
+}
+
+impl Ingest {
+    /// The statement, for people.
+    pub(crate) fn text(&self) -> String {
+        let schema = self.schema.as_ref().map(|schema| format!("{schema}."));
+        format!("INGEST INTO {}{}", schema.unwrap_or_default(), self.table)
+    }
+
+    /// The table that is meant in a session with this schema.
+    fn table(&self, schema: &str) -> Result<TableName, EngineError> {
+        let schema = self.schema.as_deref().unwrap_or(schema);
+        Ok(TableName::new(schema, &self.table)?)
+    }
+}
+
+/// Rows on disk; they are deleted with this.
+struct Spool {
+    path: TempPath,
+    schema: SchemaRef,
+}
+
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool").finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Writes rows to a table in one commit, and gives their number.
+    pub(crate) async fn ingest<S>(
+        &self,
+        ingest: &Ingest,
+        in_schema: &str,
+        schema: SchemaRef,
+        batches: S,
+    ) -> Result<Option<u64>, EngineError>
+    where
+        S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
+    {
+        let table = ingest.table(in_schema)?;
+        let exists = match self.catalog().entry(&table).await {
+            Ok(_) => true,
+            Err(CatalogError::NotFound { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let mode = match (exists, ingest.if_absent, ingest.if_exists) {
+            (false, IfAbsent::Create, _) | (true, _, IfExists::Append) => WriteMode::Append,
+            (true, _, IfExists::Replace) => WriteMode::Overwrite,
+            (true, _, IfExists::Fail) => {
+                return Err(EngineError::invalid(
+                    format!("table `{table}` exists already"),
+                    None,
+                    "append to it or replace it, or choose another name".to_owned(),
+                ));
+            }
+            (false, IfAbsent::Fail, _) => {
+                return Err(self.catalog().entry(&table).await.err().map_or_else(
+                    || EngineError::Bug("a table came into being meanwhile".to_owned()),
+                    EngineError::from,
+                ));
+            }
+        };
+        let spool = spool(self.temp_folder(), Arc::clone(&schema), batches).await?;
+        let rows: Arc<dyn PartitionStream> = Arc::new(spool);
+        let rows = StreamingTable::try_new(schema, vec![rows]);
+        let session = self.session();
+        let source = rows.and_then(|rows| session.read_table(Arc::new(rows)));
+        let source: LogicalPlan = source
+            .map_err(EngineError::from_planning)?
+            .into_unoptimized_plan();
+        let write = write_of(table, mode, source);
+        Ok(self.catalog().write(&session, write).await?.added_rows)
+    }
+}
+
+/// Puts batches on disk.
+async fn spool<S>(
+    folder: Option<&Path>,
+    schema: SchemaRef,
+    batches: S,
+) -> Result<Spool, EngineError>
+where
+    S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
+{
+    let failed = |error: std::io::Error| EngineError::Failed {
+        message: "the rows cannot be kept on disk".to_owned(),
+        source: Box::new(error),
+        hint: None,
+    };
+    let file = match folder {
+        Some(folder) => NamedTempFile::new_in(folder),
+        None => NamedTempFile::new(),
+    };
+    let (file, path) = file.map_err(failed)?.into_parts();
+    let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);
+    let of_rows = Arc::clone(&schema);
+    let writing = tokio::task::spawn_blocking(move || write(file, &of_rows, receiver));
+    let mut batches = std::pin::pin!(batches);
+    let mut bytes = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch?;
+        bytes += batch.get_array_memory_size() as u64;
+        if bytes > MOST_BYTES {
+            return Err(EngineError::Exhausted {
+                message: "the rows take too much disk".to_owned(),
+                source: format!("{bytes} bytes").into(),
+                hint: "send them in several parts".to_owned(),
+            });
+        }
+        if sender.send(batch).await.is_err() {
+            // Writing has ended, and says why.
+            break;
+        }
+    }
+    drop(sender);
+    let written = writing.await;
+    let written = written.map_err(|error| EngineError::Bug(error.to_string()))?;
+    written.map_err(EngineError::from_execution)?;
+    Ok(Spool { path, schema })
+}
+
+fn write(
+    file: File,
+    schema: &SchemaRef,
+    mut batches: mpsc::Receiver<RecordBatch>,
+) -> Result<(), DataFusionError> {
+    let mut writer = StreamWriter::try_new(BufWriter::new(file), schema)?;
+    while let Some(batch) = batches.blocking_recv() {
+        writer.write(&batch)?;
+    }
+    Ok(writer.finish()?)
+}
+
+impl PartitionStream for Spool {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.schema);
+        let mut stream = RecordBatchReceiverStream::builder(schema, BATCHES_BETWEEN);
+        let sender = stream.tx();
+        let file = File::open(&self.path);
+        stream.spawn_blocking(move || {
+            for batch in StreamReader::try_new_buffered(file?, None)? {
+                let batch = batch.map_err(DataFusionError::from);
+                if sender.blocking_send(batch).is_err() {
+                    // Nobody reads on.
+                    break;
+                }
+            }
+            Ok(())
+        });
+        stream.build()
+    }
+}

@@ -1,0 +1,95 @@
+//! What there is to query: schemas, tables, their columns, functions.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES};
+use datafusion::common::TableReference;
+use datafusion::execution::SessionStateDefaults;
+use lakegate_catalog::SYSTEM_SCHEMA;
+
+use crate::{Engine, EngineError};
+
+/// What a table is to its users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// One of theirs.
+    Table,
+    /// One of Lakegate's own.
+    System,
+    /// One that is made up as it is read: those of `information_schema`.
+    View,
+}
+
+/// A table that can be queried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name in the schema.
+    pub table: String,
+    /// What it is.
+    pub kind: TableKind,
+}
+
+impl Engine {
+    /// The tables of the catalog and of `information_schema`.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn tables(&self) -> Result<Vec<ListedTable>, EngineError> {
+        let entries = self.catalog().list().await?.into_iter();
+        let of_catalog = entries.map(|entry| ListedTable {
+            kind: match entry.name.schema == SYSTEM_SCHEMA {
+                true => TableKind::System,
+                false => TableKind::Table,
+            },
+            schema: entry.name.schema,
+            table: entry.name.table,
+        });
+        let views = INFORMATION_SCHEMA_TABLES.iter().map(|table| ListedTable {
+            schema: INFORMATION_SCHEMA.to_owned(),
+            table: (*table).to_owned(),
+            kind: TableKind::View,
+        });
+        Ok(of_catalog.chain(views).collect())
+    }
+
+    /// The schemas that hold tables.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn schemas(&self) -> Result<BTreeSet<String>, EngineError> {
+        let tables = self.tables().await?.into_iter();
+        Ok(tables.map(|table| table.schema).collect())
+    }
+
+    /// The columns of a table at its newest version.
+    ///
+    /// # Errors
+    /// When there is no such table, or it cannot be read.
+    pub async fn columns(&self, schema: &str, table: &str) -> Result<SchemaRef, EngineError> {
+        let reference = TableReference::partial(schema, table);
+        let provider = self.session().table_provider(reference).await;
+        Ok(provider.map_err(EngineError::from_planning)?.schema())
+    }
+
+    /// The names of functions, each with the heading under which it is documented.
+    pub fn functions() -> Vec<(String, Option<&'static str>)> {
+        let mut functions = Vec::new();
+        for function in SessionStateDefaults::default_scalar_functions() {
+            let heading = function.documentation();
+            let heading = heading.map(|documentation| documentation.doc_section.label);
+            functions.push((function.name().to_owned(), heading));
+        }
+        for function in SessionStateDefaults::default_aggregate_functions() {
+            functions.push((function.name().to_owned(), None));
+        }
+        for function in SessionStateDefaults::default_window_functions() {
+            functions.push((function.name().to_owned(), None));
+        }
+        functions.sort();
+        functions.dedup();
+        functions
+    }
+}

@@ -1,0 +1,563 @@
+//! Statements of clients, as every door hands them over: prepared, planned, admitted, run and recorded.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::scalar::ScalarValue;
+use futures::{FutureExt, Stream, StreamExt};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use uuid::Uuid;
+
+use crate::admission::{Admission, AdmissionLimits, Permit};
+use crate::query::Binding;
+use crate::query_log::{QueryLog, QueryRecord, QueryState};
+use crate::{
+    Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
+    Statement, StatementOptions,
+};
+
+/// A statement of a client.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// DataFusion's SQL, with `VERSION AS OF` and `TIMESTAMP AS OF`; parameters are `$1` or `?`.
+    pub sql: Arc<str>,
+    /// Values of the parameters, in their order.
+    pub parameters: Vec<ScalarValue>,
+    /// The schema of tables that are named without one.
+    pub schema: String,
+    /// The versions that the statement saw when it was planned before.
+    pub pins: Option<Pins>,
+}
+
+/// Who asks, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who asks.
+    pub principal: String,
+    /// The door: `flight`.
+    pub door: &'static str,
+}
+
+/// What is known of a statement before it has values.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Whether it gives rows, rather than a number of rows that it changed.
+    pub is_query: bool,
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    /// Its parameters in their order, with the types that they should have.
+    pub parameters: Vec<FieldRef>,
+}
+
+/// A statement that has been planned, and not yet run.
+#[derive(Debug)]
+pub struct Ready {
+    /// The columns of its rows.
+    pub schema: SchemaRef,
+    request: Request,
+    planned: Planned,
+}
+
+impl Ready {
+    /// The versions that it reads.
+    pub fn pins(&self) -> &Pins {
+        &self.planned.pins
+    }
+}
+
+/// How queries have gone since the process began, and how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueryCounts {
+    /// Queries that run.
+    pub running: usize,
+    /// Queries that wait for their turn.
+    pub waiting: usize,
+    /// Queries that gave all rows.
+    pub done: u64,
+    /// Queries that failed.
+    pub failed: u64,
+    /// Queries that their clients left.
+    pub cancelled: u64,
+    /// Rows that were given.
+    pub rows: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    done: AtomicU64,
+    failed: AtomicU64,
+    cancelled: AtomicU64,
+    rows: AtomicU64,
+}
+
+/// The statements of all clients of a process.
+#[derive(Debug)]
+pub struct Queries {
+    engine: Arc<Engine>,
+    admission: Admission,
+    log: QueryLog,
+    counters: Counters,
+    /// What ends each query that runs.
+    ends: Mutex<HashMap<Uuid, CancellationToken>>,
+}
+
+impl Queries {
+    /// Begins to take statements. Records of them are kept until this is dropped; rows of `lakegate.samples` that
+    /// writing records meets are kept for `keep_samples`.
+    pub fn start(
+        engine: Arc<Engine>,
+        limits: AdmissionLimits,
+        keep_samples: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            log: QueryLog::start(Arc::clone(&engine), keep_samples),
+            admission: Admission::new(limits),
+            engine,
+            counters: Counters::default(),
+            ends: Mutex::default(),
+        })
+    }
+
+    /// Ends a query. False when it does not run.
+    pub fn cancel(&self, query_id: Uuid) -> bool {
+        let end = self.ends().get(&query_id).cloned();
+        end.inspect(CancellationToken::cancel).is_some()
+    }
+
+    fn ends(&self) -> MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// How queries have gone.
+    pub fn counts(&self) -> QueryCounts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        QueryCounts {
+            running: self.admission.running(),
+            waiting: self.admission.waiting(),
+            done: of(&self.counters.done),
+            failed: of(&self.counters.failed),
+            cancelled: of(&self.counters.cancelled),
+            rows: of(&self.counters.rows),
+        }
+    }
+
+    /// Takes no further queries, and waits for those that run. False when some still do after so long.
+    pub async fn drain(&self, limit: Duration) -> bool {
+        self.admission.close();
+        let emptied = self.admission.emptied(limit).await;
+        self.log.flush().await;
+        emptied
+    }
+
+    /// What a statement gives and takes. Nothing is run.
+    ///
+    /// # Errors
+    /// When the SQL does not parse or plan, or names what does not exist.
+    pub async fn prepare(&self, sql: &str, schema: &str) -> Result<Prepared, EngineError> {
+        let statement = parse(sql, schema)?;
+        let typed = self
+            .understand(&statement, QueryOptions::default(), Binding::Types)
+            .await;
+        let (planned, types) = match typed {
+            Ok(planned) => {
+                let types = planned.plan.get_parameter_fields();
+                (planned, types.map_err(EngineError::from_planning)?)
+            }
+            Err(error) if statement.parameters().is_empty() => return Err(error),
+            // A function may need to know the type of its argument: nothing fits everywhere.
+            Err(error) => {
+                let of_versions = statement.version_types();
+                let nulls = statement.parameters().iter();
+                let nulls = nulls.filter(|used| !of_versions.contains_key(&used.name));
+                let nulls = nulls.map(|used| (used.name.clone(), ScalarValue::Null));
+                let options = QueryOptions {
+                    parameters: nulls.collect(),
+                    ..QueryOptions::default()
+                };
+                let planned = self.understand(&statement, options, Binding::Types).await;
+                (planned.map_err(|_| error)?, HashMap::new())
+            }
+        };
+        let of_versions = statement.version_types();
+        let parameters = (1..=parameter_count(&statement)).map(|number| {
+            let name = format!("${number}");
+            let data_type = match (of_versions.get(&number.to_string()), types.get(&name)) {
+                (Some(data_type), _) => data_type.clone(),
+                (None, Some(Some(field))) => field.data_type().clone(),
+                // A text is read as whatever is needed.
+                (None, _) => DataType::Utf8,
+            };
+            Arc::new(Field::new(name, data_type, true))
+        });
+        let is_query = statement.is_reading();
+        Ok(Prepared {
+            is_query,
+            parameters: parameters.collect(),
+            schema: match is_query {
+                true => schema_of(&planned),
+                false => Arc::new(Schema::empty()),
+            },
+        })
+    }
+
+    async fn understand(
+        &self,
+        statement: &Statement,
+        options: QueryOptions,
+        binding: Binding,
+    ) -> Result<Planned, EngineError> {
+        match statement.is_reading() {
+            true => self.engine.read(statement, options, binding).await,
+            false => self.engine.understand(statement, options, binding).await,
+        }
+    }
+
+    /// Whether a statement only reads.
+    ///
+    /// # Errors
+    /// When the SQL does not parse.
+    pub fn is_query(&self, request: &Request) -> Result<bool, EngineError> {
+        Ok(parse(&request.sql, &request.schema)?.is_reading())
+    }
+
+    /// Makes a change with each row of values, in one commit; without rows, once and without values. It waits for its
+    /// turn. The number of rows that it brought is returned, when it is known.
+    ///
+    /// # Errors
+    /// As [`Queries::run`]; [`ErrorKind::Refused`](crate::ErrorKind::Refused) when the gate refuses, and the table is as
+    /// it was.
+    pub async fn change(
+        self: &Arc<Self>,
+        query_id: Uuid,
+        request: &Request,
+        rows: &[Vec<ScalarValue>],
+        caller: Caller,
+    ) -> Result<Option<u64>, EngineError> {
+        let statement = parse(&request.sql, &request.schema)?;
+        let wanted = parameter_count(&statement);
+        let given = rows.first().map_or(0, Vec::len);
+        expect_values(wanted, given)?;
+        let mut recording = Recording::new(Arc::clone(self), query_id, &request.sql, caller);
+        let made = self.made(&statement, rows, &mut recording).await;
+        recording.conclude(made)
+    }
+
+    /// Writes the rows that a client sends to a table, in one commit. The number of rows is returned, when it is known.
+    ///
+    /// # Errors
+    /// As [`Queries::change`], and the first error among the batches: nothing is written then.
+    pub async fn ingest<S>(
+        self: &Arc<Self>,
+        query_id: Uuid,
+        ingest: &Ingest,
+        in_schema: &str,
+        schema: SchemaRef,
+        batches: S,
+        caller: Caller,
+    ) -> Result<Option<u64>, EngineError>
+    where
+        S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
+    {
+        let sql: Arc<str> = ingest.text().into();
+        let mut recording = Recording::new(Arc::clone(self), query_id, &sql, caller);
+        let made = async {
+            let _permit = self.admission.enter(&recording.caller.principal).await?;
+            recording.admitted = Some(Instant::now());
+            let engine = &self.engine;
+            engine.ingest(ingest, in_schema, schema, batches).await
+        };
+        let made = made.await;
+        recording.conclude(made)
+    }
+
+    async fn made(
+        &self,
+        statement: &Statement,
+        rows: &[Vec<ScalarValue>],
+        recording: &mut Recording,
+    ) -> Result<Option<u64>, EngineError> {
+        let _permit = self.admission.enter(&recording.caller.principal).await?;
+        recording.admitted = Some(Instant::now());
+        let change = self.engine.plan_change(statement, rows).await?;
+        self.engine.make(change).await
+    }
+
+    /// Plans a query with its values. Nothing is run.
+    ///
+    /// # Errors
+    /// As [`Queries::prepare`], and when values are missing, or too many.
+    pub async fn plan(&self, request: Request) -> Result<Ready, EngineError> {
+        let statement = parse(&request.sql, &request.schema)?;
+        let wanted = parameter_count(&statement);
+        let given = request.parameters.len();
+        expect_values(wanted, given)?;
+        let options = QueryOptions {
+            parameters: named(&request.parameters),
+            pins: request.pins.clone(),
+            ..QueryOptions::default()
+        };
+        let planned = self
+            .engine
+            .read(&statement, options, Binding::Values)
+            .await?;
+        Ok(Ready {
+            schema: schema_of(&planned),
+            request,
+            planned,
+        })
+    }
+
+    /// Runs a query that was planned. It waits for its turn; it ends when what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy) when too many queries wait already; otherwise what running shows.
+    pub async fn run(
+        self: &Arc<Self>,
+        query_id: Uuid,
+        ready: Ready,
+        caller: Caller,
+    ) -> Result<Rows, EngineError> {
+        let mut recording = Recording::new(Arc::clone(self), query_id, &ready.request.sql, caller);
+        let started = self.start_rows(ready, &mut recording).await;
+        match started {
+            Ok((stream, permit)) => {
+                let end = CancellationToken::new();
+                self.ends().insert(query_id, end.clone());
+                Ok(Rows {
+                    stream,
+                    end: Box::pin(end.cancelled_owned()),
+                    recording,
+                    _permit: permit,
+                })
+            }
+            Err(error) => {
+                recording.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_rows(
+        &self,
+        ready: Ready,
+        recording: &mut Recording,
+    ) -> Result<(SendableRecordBatchStream, Permit), EngineError> {
+        let permit = self.admission.enter(&recording.caller.principal).await?;
+        recording.admitted = Some(Instant::now());
+        let Planned { session, plan, .. } = ready.planned;
+        let plan = session.state().create_physical_plan(&plan).await;
+        let plan = plan.map_err(EngineError::from_execution)?;
+        recording.plan = Some(Arc::clone(&plan));
+        let stream = execute_stream(plan, session.task_ctx());
+        Ok((stream.map_err(EngineError::from_execution)?, permit))
+    }
+}
+
+fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {
+    let options = StatementOptions {
+        parameters: ParameterStyle::Numbered,
+        schema: schema.to_owned(),
+    };
+    let statement = Statement::parse_with(sql, options)?;
+    statement.expect_supported()?;
+    Ok(statement)
+}
+
+/// How many values a statement takes: as many as its largest number says.
+fn parameter_count(statement: &Statement) -> usize {
+    let numbers = statement.parameters().iter();
+    let numbers = numbers.filter_map(|used| used.name.parse::<usize>().ok());
+    numbers.max().unwrap_or(0)
+}
+
+fn expect_values(wanted: usize, given: usize) -> Result<(), EngineError> {
+    if given == wanted {
+        return Ok(());
+    }
+    Err(EngineError::invalid(
+        format!("the statement has {wanted} parameters, and {given} values were bound"),
+        None,
+        "bind one value to each of `$1`, `$2`, and so on".to_owned(),
+    ))
+}
+
+/// Values by the numbers of their parameters.
+pub(crate) fn named(values: &[ScalarValue]) -> Parameters {
+    let numbered = values.iter().enumerate();
+    numbered
+        .map(|(index, value)| ((index + 1).to_string(), value.clone()))
+        .collect()
+}
+
+fn schema_of(planned: &Planned) -> SchemaRef {
+    let schema: &Schema = planned.plan.schema().as_arrow();
+    Arc::new(schema.clone())
+}
+
+/// The rows of a running query. Dropping it ends the query.
+pub struct Rows {
+    stream: SendableRecordBatchStream,
+    /// Comes when the query is cancelled.
+    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    recording: Recording,
+    _permit: Permit,
+}
+
+impl fmt::Debug for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows")
+            .field("recording", &self.recording)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Stream for Rows {
+    type Item = Result<RecordBatch, EngineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if this.recording.has_ended {
+            return Poll::Ready(None);
+        }
+        if this.end.poll_unpin(context).is_ready() {
+            this.recording.end(QueryState::Cancelled, None);
+            return Poll::Ready(Some(Err(EngineError::Cancelled)));
+        }
+        this.stream.poll_next_unpin(context).map(|next| match next {
+            Some(Ok(batch)) => {
+                this.recording.rows += batch.num_rows() as u64;
+                Some(Ok(batch))
+            }
+            Some(Err(error)) => {
+                let error = EngineError::from_execution(error);
+                this.recording.failed(&error);
+                Some(Err(error))
+            }
+            None => {
+                this.recording.end(QueryState::Done, None);
+                None
+            }
+        })
+    }
+}
+
+/// What becomes the record of a query once it ends; one that is dropped before was cancelled.
+struct Recording {
+    queries: Arc<Queries>,
+    query_id: Uuid,
+    caller: Caller,
+    sql: Arc<str>,
+    submitted_at: chrono::DateTime<chrono::Utc>,
+    submitted: Instant,
+    admitted: Option<Instant>,
+    plan: Option<Arc<dyn ExecutionPlan>>,
+    rows: u64,
+    has_ended: bool,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recording")
+            .field("query_id", &self.query_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Recording {
+    fn new(queries: Arc<Queries>, query_id: Uuid, sql: &Arc<str>, caller: Caller) -> Self {
+        Self {
+            submitted_at: queries.engine.catalog().now(),
+            queries,
+            query_id,
+            caller,
+            sql: Arc::clone(sql),
+            submitted: Instant::now(),
+            admitted: None,
+            plan: None,
+            rows: 0,
+            has_ended: false,
+        }
+    }
+
+    /// Ends with what a change came to.
+    fn conclude(
+        &mut self,
+        made: Result<Option<u64>, EngineError>,
+    ) -> Result<Option<u64>, EngineError> {
+        match &made {
+            Ok(rows) => {
+                self.rows = rows.unwrap_or(0);
+                self.end(QueryState::Done, None);
+            }
+            Err(error) => self.failed(error),
+        }
+        made
+    }
+
+    fn failed(&mut self, error: &EngineError) {
+        self.end(QueryState::Failed, Some(error.to_string()));
+    }
+
+    fn end(&mut self, state: QueryState, error: Option<String>) {
+        if std::mem::replace(&mut self.has_ended, true) {
+            return;
+        }
+        self.queries.ends().remove(&self.query_id);
+        let counters = &self.queries.counters;
+        let counter = match state {
+            QueryState::Done => &counters.done,
+            QueryState::Failed => &counters.failed,
+            QueryState::Cancelled => &counters.cancelled,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        counters.rows.fetch_add(self.rows, Ordering::Relaxed);
+        let admitted = self.admitted.unwrap_or_else(Instant::now);
+        self.queries.log.add(QueryRecord {
+            query_id: self.query_id,
+            principal: std::mem::take(&mut self.caller.principal),
+            door: self.caller.door,
+            sql: Arc::clone(&self.sql),
+            state,
+            submitted_at: self.submitted_at,
+            finished_at: self.queries.engine.catalog().now(),
+            queued: admitted.duration_since(self.submitted),
+            elapsed: self.submitted.elapsed(),
+            rows: self.rows,
+            bytes_scanned: self.plan.as_deref().map(bytes_scanned),
+            error,
+        });
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.end(QueryState::Cancelled, None);
+    }
+}
+
+/// The bytes that the scans of a plan have read.
+fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
+    let own = plan.metrics().and_then(|metrics| {
+        let sum = metrics.sum_by_name("bytes_scanned")?;
+        Some(sum.as_usize() as u64)
+    });
+    let below = plan.children().into_iter();
+    own.unwrap_or(0)
+        + below
+            .map(|child| bytes_scanned(child.as_ref()))
+            .sum::<u64>()
+}

@@ -1,0 +1,129 @@
+//! Rows as messages.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow_flight::encode::FlightDataEncoderBuilder;
+use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::writer::IpcWriteOptions;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use lakegate_engine::EngineError;
+use tonic::Status;
+
+use crate::status;
+
+/// Messages on their way to a client.
+pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
+
+/// A message aims to be no larger, in bytes. Clients take at least 4 MiB.
+const MESSAGE_BYTES: usize = 2 << 20;
+
+/// The messages of rows, in the schema that the client was told.
+pub(crate) fn rows<S>(rows: S, schema: SchemaRef) -> Messages
+where
+    S: Stream<Item = Result<RecordBatch, EngineError>> + Send + 'static,
+{
+    let told = Arc::clone(&schema);
+    let batches = rows.map(move |batch| {
+        let batch = batch.map_err(|error| status::of_engine(&error))?;
+        let batch = as_told(&batch, &told).map_err(status::of_arrow)?;
+        Ok(pieces(batch))
+    });
+    let batches = batches.flat_map(|pieces: Result<Vec<RecordBatch>, Status>| match pieces {
+        Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
+        Err(status) => stream::iter(vec![Err(FlightError::Tonic(Box::new(status)))]),
+    });
+    let messages = FlightDataEncoderBuilder::new()
+        .with_schema(schema)
+        // Batches come in pieces that are small enough.
+        .with_max_flight_data_size(usize::MAX)
+        .build(batches);
+    Box::pin(messages.map_err(status::of_flight))
+}
+
+/// The messages of one batch.
+pub(crate) fn batch(batch: RecordBatch) -> Messages {
+    let schema = batch.schema();
+    rows(stream::iter([Ok(batch)]), schema)
+}
+
+/// A schema as Flight SQL puts it into other messages.
+pub(crate) fn schema(schema: &Schema) -> Result<Bytes, Status> {
+    let options = IpcWriteOptions::default();
+    let message: Result<IpcMessage, ArrowError> = SchemaAsIpc::new(schema, &options).try_into();
+    message.map(|message| message.0).map_err(status::of_arrow)
+}
+
+fn as_told(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let safe = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    let columns = std::iter::zip(batch.columns(), schema.fields()).map(|(column, field)| {
+        match column.data_type() == field.data_type() {
+            true => Ok(Arc::clone(column)),
+            false => cast_with_options(column, field.data_type(), &safe),
+        }
+    });
+    let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows)
+}
+
+/// A batch in pieces that fit into a message each, unless one row does not.
+fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
+    let mut pieces = Vec::new();
+    let mut left = vec![batch];
+    while let Some(batch) = left.pop() {
+        let rows = batch.num_rows();
+        if rows <= 1 || bytes_of(&batch) <= MESSAGE_BYTES {
+            pieces.push(batch);
+            continue;
+        }
+        // The first half is next.
+        left.push(batch.slice(rows / 2, rows - rows / 2));
+        left.push(batch.slice(0, rows / 2));
+    }
+    pieces
+}
+
+fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| column.to_data().get_slice_memory_size());
+    // What cannot tell its size has no view types left, and is as large as its buffers.
+    bytes
+        .zip(batch.columns())
+        .map(|(bytes, column)| bytes.unwrap_or_else(|_| column.get_buffer_memory_size()))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{AsArray, StringArray};
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    #[test]
+    fn skewed_batch_is_cut_where_its_bytes_are() {
+        let texts = (0..1_000).map(|row| match row {
+            500.. => "x".repeat(20_000),
+            _ => "y".to_owned(),
+        });
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let schema = Schema::new(vec![Field::new("text", DataType::Utf8, true)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(&texts)]).unwrap();
+        let pieces = pieces(batch);
+        assert!(pieces.iter().all(|piece| bytes_of(piece) <= MESSAGE_BYTES));
+        let again = pieces
+            .iter()
+            .flat_map(|piece| piece.column(0).as_string::<i32>());
+        assert!(again.eq(texts.as_string::<i32>()));
+    }
+}

@@ -1,0 +1,61 @@
+//! The HTTP door.
+//!
+//! | Path | Answer |
+//! |---|---|
+//! | `/health` | 200 while the process runs |
+//! | `/ready` | 200 while queries are taken, 503 once the server is stopping |
+//! | `/metrics` | numbers for Prometheus |
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use lakegate_engine::Queries;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::metrics::Metrics;
+
+#[derive(Debug, Clone)]
+struct Door {
+    metrics: Arc<Metrics>,
+    stopping: CancellationToken,
+}
+
+/// What answers on the HTTP door. `stopping` tells that no further queries are taken.
+pub(crate) fn router(queries: Arc<Queries>, stopping: CancellationToken) -> Router {
+    let door = Door {
+        metrics: Arc::new(Metrics::new(queries)),
+        stopping,
+    };
+    Router::new()
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(door)
+}
+
+async fn health() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(door): State<Door>) -> Response {
+    match door.stopping.is_cancelled() {
+        false => "ready\n".into_response(),
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+    }
+}
+
+async fn metrics(State(door): State<Door>) -> Response {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match door.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(failure) => {
+            error!(%failure, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

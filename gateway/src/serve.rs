@@ -1,0 +1,168 @@
+//! Both doors, from their opening to their end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakegate_engine::Queries;
+use lakegate_flight::{Access, FlightDoor};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tracing::{info, warn};
+
+use crate::{GatewayError, http};
+
+/// How often a connection without messages is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// How long its answer may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes that may be on their way to a client before it takes them.
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+
+/// Bytes of the headers of a call: drivers put their settings there.
+const MOST_HEADER_BYTES: u32 = 64 << 10;
+
+/// How long connections may go on after the last query has ended, so that the last rows arrive.
+const LAST_ROWS: Duration = Duration::from_secs(5);
+
+/// Where doors are, and how they close.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// The Flight SQL door; port 0 picks one.
+    pub flight: SocketAddr,
+    /// The HTTP door; port 0 picks one.
+    pub http: SocketAddr,
+    /// Who may come in.
+    pub access: Access,
+    /// Whether doors may be open to other machines although anyone may come in.
+    pub is_open: bool,
+    /// How long queries that run may go on when the server stops.
+    pub drain: Duration,
+}
+
+/// Doors that are open.
+#[derive(Debug)]
+pub struct Doors {
+    /// Where the Flight SQL door is.
+    pub flight: SocketAddr,
+    /// Where the HTTP door is.
+    pub http: SocketAddr,
+    listeners: (TcpListener, TcpListener),
+    options: ServeOptions,
+    queries: Arc<Queries>,
+}
+
+impl Doors {
+    /// Listens on both addresses; nothing is answered before [`Doors::serve`].
+    ///
+    /// # Errors
+    /// [`GatewayError::Open`] for an address that other machines reach, when anyone may come in and that was not asked
+    /// for; [`GatewayError::Listen`] for one that is taken.
+    pub async fn open(queries: Arc<Queries>, options: ServeOptions) -> Result<Self, GatewayError> {
+        let Access::Anyone { .. } = &options.access;
+        let doors = [("Flight SQL", options.flight), ("HTTP", options.http)];
+        for (door, address) in doors {
+            let is_local = address.ip().is_loopback();
+            if !is_local && !options.is_open {
+                return Err(GatewayError::Open { door, address });
+            }
+            if !is_local {
+                warn!(door, %address, "the door is open to other machines, to anyone");
+            }
+        }
+        let [(door, address), (other_door, other_address)] = doors;
+        let flight = listen(door, address).await?;
+        let http = listen(other_door, other_address).await?;
+        let own = |listener: &TcpListener, door, address| {
+            let own = listener.local_addr();
+            own.map_err(|source| GatewayError::Listen {
+                door,
+                address,
+                source,
+            })
+        };
+        Ok(Self {
+            flight: own(&flight, door, address)?,
+            http: own(&http, other_door, other_address)?,
+            listeners: (flight, http),
+            options,
+            queries,
+        })
+    }
+
+    /// Answers until `stop` comes. Then queries that run may go on for a time, and new ones are refused, as ones to try
+    /// again elsewhere.
+    ///
+    /// # Errors
+    /// When a door stops by itself.
+    pub async fn serve(self, stop: CancellationToken) -> Result<(), GatewayError> {
+        let closing = CancellationToken::new();
+        let (flight, http) = self.listeners;
+        let door = FlightDoor::new(Arc::clone(&self.queries), self.options.access.clone());
+        let door = door.ok_or_else(|| GatewayError::Bug("a key cannot be made".to_owned()))?;
+        let mut serving = JoinSet::new();
+        let closed = closing.clone();
+        serving.spawn(async move {
+            let served = Server::builder()
+                .http2_keepalive_interval(Some(KEEP_ALIVE))
+                .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .http2_max_header_list_size(MOST_HEADER_BYTES)
+                .tcp_nodelay(true)
+                .add_service(door.into_service())
+                .serve_with_incoming_shutdown(
+                    TcpListenerStream::new(flight),
+                    closed.cancelled_owned(),
+                )
+                .await;
+            served.map_err(|source| GatewayError::Stopped {
+                door: "Flight SQL",
+                source: source.into(),
+            })
+        });
+        let router = http::router(Arc::clone(&self.queries), stop.clone());
+        let closed = closing.clone();
+        serving.spawn(async move {
+            let served = axum::serve(http, router)
+                .with_graceful_shutdown(closed.cancelled_owned())
+                .await;
+            served.map_err(|source| GatewayError::Stopped {
+                door: "HTTP",
+                source: source.into(),
+            })
+        });
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ended = serving.join_next() => return match ended {
+                Some(Ok(Err(error))) => Err(error),
+                _ => Err(GatewayError::Bug("a door closed by itself".to_owned())),
+            },
+        }
+        info!(limit = ?self.options.drain, "stopping: queries that run may finish");
+        if !self.queries.drain(self.options.drain).await {
+            warn!("queries that still run are ended");
+        }
+        closing.cancel();
+        let closed = async { while serving.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_ROWS, closed).await.is_err() {
+            warn!("clients that still hold connections are cut off");
+        }
+        Ok(())
+    }
+}
+
+async fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {
+    let listener = TcpListener::bind(address).await;
+    listener.map_err(|source| GatewayError::Listen {
+        door,
+        address,
+        source,
+    })
+}
