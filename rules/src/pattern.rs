@@ -58,14 +58,15 @@ impl Linear {
 
     /// What tells whether texts match, of which there are so many.
     fn matcher(&self, texts: usize) -> impl FnMut(&str) -> bool {
-        let short = || ShortTexts::new(&self.pattern);
+        let make = || ShortTexts::new(&self.pattern);
+        let short = match texts >= MANY_TEXTS {
+            true => self.short.get_or_init(make).as_ref(),
+            false => None,
+        };
         let mut cache = self.engine.create_cache();
         move |text| {
-            if texts >= MANY_TEXTS && text.len() <= short::MOST_BYTES {
-                let short = self.short.get_or_init(short).as_ref();
-                if let Some(is_match) = short.and_then(|short| short.is_match(text)) {
-                    return is_match;
-                }
+            if let Some(is_match) = short.and_then(|short| short.is_match(text)) {
+                return is_match;
             }
             let input = Input::new(text).earliest(true);
             self.engine.search_half_with(&mut cache, &input).is_some()

@@ -1,11 +1,13 @@
 //! Regular expressions over short texts: looking where to begin takes longer than going through the bytes.
 
+use std::collections::HashMap;
+
 use regex_automata::Input;
 use regex_automata::dfa::{Automaton, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 
 /// Longer texts are better searched for what a match has to hold.
-pub(super) const MOST_BYTES: usize = 64;
+const MOST_BYTES: usize = 64;
 
 /// An automaton of more bytes would not stay in the processor's cache.
 const MOST_AUTOMATON_BYTES: usize = 1 << 18;
@@ -16,9 +18,41 @@ const MOST_BUILDING_BYTES: usize = 1 << 20;
 /// A table of what each byte leads to.
 #[derive(Debug)]
 pub(super) struct ShortTexts {
-    automaton: dense::DFA<Vec<u32>>,
+    /// The outcomes come first: nothing leads out of them.
+    states: Vec<State>,
     /// Where a text begins.
-    start: StateID,
+    start: u16,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    /// The place of the state that each byte leads to.
+    next: [u16; 256],
+    /// The outcome when the text ends.
+    at_end: u16,
+}
+
+/// The places of outcomes: whatever follows, the text does not match, it does, or the automaton cannot tell.
+const FAILS: u16 = 0;
+const MATCHES: u16 = 1;
+const UNKNOWN: u16 = 2;
+const OUTCOMES: [u16; 3] = [FAILS, MATCHES, UNKNOWN];
+
+/// Of more states the table would be too large.
+const MOST_STATES: usize = 2048;
+
+impl State {
+    /// A state that everything leads to the same outcome from.
+    const fn only(outcome: u16) -> Self {
+        Self {
+            next: [outcome; 256],
+            at_end: outcome,
+        }
+    }
+
+    fn is_only(&self, outcome: u16) -> bool {
+        self.at_end == outcome && self.next.iter().all(|next| *next == outcome)
+    }
 }
 
 impl ShortTexts {
@@ -34,32 +68,88 @@ impl ShortTexts {
             .ok()?;
         // It depends on what is before the first byte, which is nothing.
         let start = automaton.start_state_forward(&Input::new("")).ok()?;
-        Some(Self { automaton, start })
+        let mut places = Places::default();
+        let start = places.place(&automaton, start);
+        let mut states = OUTCOMES.map(State::only).to_vec();
+        while let Some(from) = places.found.get(states.len() - OUTCOMES.len()).copied() {
+            let mut place = |byte| places.place(&automaton, automaton.next_state(from, byte));
+            let next = std::array::from_fn(|byte| place(byte as u8));
+            let end = automaton.next_eoi_state(from);
+            let at_end = match automaton.is_match_state(end) {
+                true => MATCHES,
+                false => FAILS,
+            };
+            states.push(State { next, at_end });
+            if states.len() > MOST_STATES {
+                return None;
+            }
+        }
+        let mut table = Self { states, start };
+        table.decide_early();
+        Some(table)
+    }
+
+    /// The automaton tells of a match one byte late: what can only lead to one is one.
+    fn decide_early(&mut self) {
+        let is_decided = |state: &State| state.is_only(MATCHES);
+        let are_decided: Vec<bool> = self.states.iter().map(is_decided).collect();
+        let decide = |place: u16| match are_decided[usize::from(place)] {
+            true => MATCHES,
+            false => place,
+        };
+        for state in &mut self.states {
+            state.next = state.next.map(decide);
+        }
+        self.start = decide(self.start);
     }
 
     /// Whether a text matches; none when it is too long, or the automaton cannot tell.
+    #[inline]
     pub(super) fn is_match(&self, text: &str) -> Option<bool> {
         if text.len() > MOST_BYTES {
             return None;
         }
-        let automaton = &self.automaton;
-        let mut state = self.start;
+        let mut state = &self.states[usize::from(self.start)];
+        let mut outcome = None;
         for byte in text.as_bytes() {
-            state = automaton.next_state(state, *byte);
-            if automaton.is_special_state(state) {
-                if automaton.is_match_state(state) {
-                    return Some(true);
-                }
-                if automaton.is_dead_state(state) {
-                    return Some(false);
-                }
-                if automaton.is_quit_state(state) {
-                    return None;
-                }
+            let next = state.next[usize::from(*byte)];
+            if next <= UNKNOWN {
+                outcome = Some(next);
+                break;
             }
+            state = &self.states[usize::from(next)];
         }
-        let end = automaton.next_eoi_state(state);
-        Some(automaton.is_match_state(end))
+        match outcome.unwrap_or(state.at_end) {
+            MATCHES => Some(true),
+            FAILS => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// The states of an automaton in the order in which they were found.
+#[derive(Default)]
+struct Places {
+    found: Vec<StateID>,
+    places: HashMap<StateID, u16>,
+}
+
+impl Places {
+    fn place(&mut self, automaton: &dense::DFA<Vec<u32>>, state: StateID) -> u16 {
+        if automaton.is_match_state(state) {
+            return MATCHES;
+        }
+        if automaton.is_dead_state(state) {
+            return FAILS;
+        }
+        if automaton.is_quit_state(state) {
+            return UNKNOWN;
+        }
+        let next = self.found.len() + OUTCOMES.len();
+        *self.places.entry(state).or_insert_with(|| {
+            self.found.push(state);
+            u16::try_from(next).unwrap_or(UNKNOWN)
+        })
     }
 }
 
