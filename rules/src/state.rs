@@ -11,6 +11,7 @@ mod distinct;
 mod extreme;
 pub(crate) mod fingerprint;
 mod frequent;
+mod input;
 mod mean;
 mod moments;
 mod passing;
@@ -23,7 +24,7 @@ mod value_counts;
 
 use std::fmt;
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::Array;
 use datafusion::arrow::buffer::BooleanBuffer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -45,6 +46,7 @@ use value_counts::ValueCounts;
 
 pub(crate) use bins::{Bins, Edge};
 pub(crate) use frequent::Frequent;
+pub(crate) use input::Input;
 pub(crate) use quantiles::{LEAST_RANK_ERROR, Quantiles};
 pub(crate) use types::{Likeness, TypeCounts, looks_like};
 pub(crate) use value_counts::is_counted;
@@ -162,7 +164,7 @@ impl State {
     pub(crate) fn update(
         &mut self,
         times: Times<'_>,
-        inputs: &[&ArrayRef],
+        inputs: &[&Input],
         filter: Option<&BooleanBuffer>,
     ) -> Result<(), Trouble> {
         match times {
@@ -182,12 +184,13 @@ impl State {
     fn update_each(
         &mut self,
         times: &[u64],
-        inputs: &[&ArrayRef],
+        inputs: &[&Input],
         filter: Option<&BooleanBuffer>,
     ) -> Result<(), Trouble> {
         let Some(input) = inputs.first().copied() else {
             return Ok(());
         };
+        let input = input.array();
         let nulls = input.logical_nulls();
         let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
         let counts = |row: usize| filter.is_none_or(|filter| filter.value(row));
@@ -238,7 +241,7 @@ impl State {
     /// Takes in the inputs of rows.
     fn update_once(
         &mut self,
-        inputs: &[&ArrayRef],
+        inputs: &[&Input],
         filter: Option<&BooleanBuffer>,
     ) -> Result<(), Trouble> {
         let Some(input) = inputs.first().copied() else {
@@ -246,30 +249,30 @@ impl State {
         };
         match &mut self.kind {
             Kind::Rows => {}
-            Kind::Nulls { bad } => *bad += count_nulls(input, filter),
+            Kind::Nulls { bad } => *bad += count_nulls(input.array(), filter),
             Kind::False { bad } => {
-                if let Some(good) = conditions(input)? {
+                if let Some(good) = conditions(input.array())? {
                     *bad += count_false(good, filter);
                 }
             }
-            Kind::Extreme(extreme) => extreme.update(&others_as_null(input, filter)?)?,
-            Kind::Sum(sum) => sum.update(&others_as_null(input, filter)?)?,
-            Kind::Moments(moments) => moments.update(&others_as_null(input, filter)?)?,
-            Kind::Shape(shape) => shape.update(&others_as_null(input, filter)?)?,
-            Kind::Quantiles(quantiles) => quantiles.update(&others_as_null(input, filter)?)?,
-            Kind::Distinct(distinct) => distinct.update(&others_as_null(input, filter)?)?,
-            Kind::Frequent(frequent) => frequent.update(&others_as_null(input, filter)?)?,
-            Kind::Types(types) => types.update(&only_passing(input, filter)?)?,
-            Kind::Bins(bins) => bins.update(&only_passing(input, filter)?)?,
+            Kind::Extreme(extreme) => extreme.update(input.counting(filter)?.as_ref())?,
+            Kind::Sum(sum) => sum.update(input.counting(filter)?.as_ref())?,
+            Kind::Moments(moments) => moments.update(input.counting(filter)?.as_ref())?,
+            Kind::Shape(shape) => shape.update(input.counting(filter)?.as_ref())?,
+            Kind::Quantiles(quantiles) => quantiles.update(input.counting(filter)?.as_ref())?,
+            Kind::Distinct(distinct) => distinct.update(&others_as_null(input.array(), filter)?)?,
+            Kind::Frequent(frequent) => frequent.update(&others_as_null(input.array(), filter)?)?,
+            Kind::Types(types) => types.update(&only_passing(input.array(), filter)?)?,
+            Kind::Bins(bins) => bins.update(&only_passing(input.array(), filter)?)?,
             Kind::ValueCounts(counts) if counts.is_settled() => {}
-            Kind::ValueCounts(counts) => counts.update(&passing_plain(input, filter)?)?,
+            Kind::ValueCounts(counts) => counts.update(&passing_plain(input.array(), filter)?)?,
             Kind::Comoments(comoments) => {
                 let [left, right] = inputs else {
                     return Err(Trouble::new("bug: two columns were to be measured"));
                 };
                 comoments.update(
-                    &others_as_null(left, filter)?,
-                    &others_as_null(right, filter)?,
+                    left.counting(filter)?.as_ref(),
+                    right.counting(filter)?.as_ref(),
                 )?;
             }
         }

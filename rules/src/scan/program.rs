@@ -14,7 +14,7 @@ use super::keys::{KeyCounts, dictionary_type};
 use super::shared_expressions::Expressions;
 use super::{Scan, columns_of, guarded};
 use crate::plan::{Measure, Trouble, plain_type};
-use crate::state::{State, Times};
+use crate::state::{Input, State, Times};
 
 /// The measures with their expressions made ready for batches with certain columns.
 #[derive(Debug)]
@@ -280,6 +280,10 @@ impl Group {
     ) {
         let mut inputs = self.exprs.evaluate(batch);
         let filters = inputs.split_off(self.inputs);
+        let inputs: Vec<Result<Input, Trouble>> = inputs
+            .into_iter()
+            .map(|input| input.map(Input::new))
+            .collect();
         let filters: Vec<_> = filters
             .into_iter()
             .map(|filter| filter.map(|values| passing(&values)))
@@ -291,7 +295,7 @@ impl Group {
             };
             let result = guarded(|| {
                 let inputs = step.inputs.iter().map(|input| inputs[*input].as_ref());
-                let inputs: Vec<&ArrayRef> =
+                let inputs: Vec<&Input> =
                     inputs.collect::<Result<_, _>>().map_err(Trouble::clone)?;
                 let filter = match step.filter {
                     Some(filter) => Some(filters[filter].as_ref().map_err(Clone::clone)?),

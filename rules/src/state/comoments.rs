@@ -1,11 +1,12 @@
 //! Deviations of two columns beside each other, for their correlation.
 
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::Array;
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::DataType;
 
 use super::codec::{DecodeError, Reader, Writer};
 use super::deviations::{Deviations, of_digits, scale_of};
+use super::input::Input;
 use super::mean::Mean;
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -32,23 +33,31 @@ impl Comoments {
         }
     }
 
-    pub(super) fn update(&mut self, left: &ArrayRef, right: &ArrayRef) -> Result<(), Trouble> {
-        let (of_left, of_right) = (left.logical_nulls(), right.logical_nulls());
-        let valid = NullBuffer::union(of_left.as_ref(), of_right.as_ref());
-        let (Some(left), Some(right)) = (
-            Deviations::of(left, valid.as_ref())?,
-            Deviations::of(right, valid.as_ref())?,
-        ) else {
+    pub(super) fn update(&mut self, left: &Input, right: &Input) -> Result<(), Trouble> {
+        let nulls = [left, right].map(|side| side.array().logical_nulls());
+        let valid = NullBuffer::union(nulls[0].as_ref(), nulls[1].as_ref());
+        if valid.as_ref().is_none_or(|valid| valid.null_count() == 0) {
+            self.take(left.deviations()?, right.deviations()?);
             return Ok(());
+        }
+        let left = Deviations::of(left, valid.as_ref())?;
+        let right = Deviations::of(right, valid.as_ref())?;
+        self.take(left.as_ref(), right.as_ref());
+        Ok(())
+    }
+
+    /// Takes in the deviations of as many values of both sides.
+    fn take(&mut self, left: Option<&Deviations>, right: Option<&Deviations>) {
+        let (Some(left), Some(right)) = (left, right) else {
+            return;
         };
         self.merge(&Self {
             scales: self.scales,
             values: left.count(),
             means: [left.mean(), right.mean()],
             squares: [left.sum(|d| d * d), right.sum(|d| d * d)],
-            products: left.iter().zip(right.iter()).map(|(x, y)| x * y).sum(),
+            products: left.products(right),
         });
-        Ok(())
     }
 
     pub(super) fn merge(&mut self, other: &Self) {

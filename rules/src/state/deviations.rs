@@ -3,18 +3,19 @@
 //! Of integers and decimals, the first value is subtracted before anything is rounded: the values may have more digits
 //! than a floating-point number, their differences rarely do.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, AsArray};
 use datafusion::arrow::buffer::{NullBuffer, ScalarBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{
-    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Float64Type, Int64Type, UInt64Type,
+    DataType, Decimal32Type, Decimal64Type, Decimal128Type, Float64Type, UInt64Type,
 };
 
+use super::input::{Input, Integers, runs};
 use super::mean::Mean;
 use crate::plan::{Trouble, plain_type};
 
 /// Values of one batch, at least one, in units of the last digit of their type.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Deviations {
     /// What was subtracted from the values already.
     origin: Mean,
@@ -25,11 +26,12 @@ pub(super) struct Deviations {
 }
 
 impl Deviations {
-    /// The values where `valid` has a bit; none without any.
-    pub(super) fn of(
-        input: &ArrayRef,
-        valid: Option<&NullBuffer>,
-    ) -> Result<Option<Self>, Trouble> {
+    /// The values where `valid` has a bit, none of them null; none without any.
+    pub(super) fn of(input: &Input, valid: Option<&NullBuffer>) -> Result<Option<Self>, Trouble> {
+        if let Some(integers) = input.integers() {
+            return Ok(Self::of_integers(integers, valid));
+        }
+        let input = input.array();
         macro_rules! whole {
             ($type:ty) => {
                 Ok(Self::of_whole(
@@ -39,7 +41,6 @@ impl Deviations {
             };
         }
         match input.data_type() {
-            DataType::Int64 => whole!(Int64Type),
             DataType::UInt64 => whole!(UInt64Type),
             DataType::Decimal32(_, _) => whole!(Decimal32Type),
             DataType::Decimal64(_, _) => whole!(Decimal64Type),
@@ -66,14 +67,22 @@ impl Deviations {
         Self::new(Mean::default(), values)
     }
 
+    fn of_integers(integers: &Integers, valid: Option<&NullBuffer>) -> Option<Self> {
+        let values = &integers.values;
+        if integers.greatest.checked_sub(integers.least).is_none() {
+            return Self::of_whole(values, valid);
+        }
+        // No difference is greater than that of the outermost values.
+        let first = *runs(values, valid).flatten().next()?;
+        let mut differences = Vec::with_capacity(values.len());
+        for run in runs(values, valid) {
+            differences.extend(run.iter().map(|value| (value - first) as f64));
+        }
+        Self::new(Mean::of_whole(first.into()), differences.into())
+    }
+
     fn of_whole<T: Whole>(values: &[T], valid: Option<&NullBuffer>) -> Option<Self> {
-        let runs = || {
-            let all = valid.is_none().then_some((0, values.len()));
-            let some = valid.into_iter().flat_map(NullBuffer::valid_slices);
-            all.into_iter()
-                .chain(some)
-                .map(|(start, end)| &values[start..end])
-        };
+        let runs = || runs(values, valid);
         let first = *runs().flatten().next()?;
         let mut differences = Vec::with_capacity(values.len());
         let mut are_narrow = true;
@@ -116,10 +125,21 @@ impl Deviations {
         lanes(&self.values, |value| term((value - first) - offset))
     }
 
-    /// The deviations, one after the other.
-    pub(super) fn iter(&self) -> impl Iterator<Item = f64> {
-        let deviation = |value: &f64| (value - self.first) - self.offset;
-        self.values.iter().map(deviation)
+    /// The sum of the products with the deviations of as many other values.
+    pub(super) fn products(&self, other: &Self) -> f64 {
+        let deviation = |of: &Self, value: f64| (value - of.first) - of.offset;
+        let product = |left: &f64, right: &f64| deviation(self, *left) * deviation(other, *right);
+        let mut sums = [0.0; LANES];
+        let (lefts, left_rest) = self.values.as_chunks::<LANES>();
+        let (rights, right_rest) = other.values.as_chunks::<LANES>();
+        for (left, right) in lefts.iter().zip(rights) {
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                *sum += product(&left[lane], &right[lane]);
+            }
+        }
+        let rest = left_rest.iter().zip(right_rest);
+        let rest: f64 = rest.map(|(left, right)| product(left, right)).sum();
+        sums.iter().sum::<f64>() + rest
     }
 
     /// Whether an infinity or NaN is among the values.
@@ -173,9 +193,12 @@ impl Whole for i128 {
     }
 }
 
-/// Adds up in eight lanes: the compiler may use wide registers, and rounding stays smaller.
+/// So many sums are added up beside each other: the compiler may use wide registers, and rounding stays smaller.
+const LANES: usize = 8;
+
+/// Adds up in lanes.
 fn lanes(values: &[f64], term: impl Fn(f64) -> f64) -> f64 {
-    let mut sums = [0.0; 8];
+    let mut sums = [0.0; LANES];
     let chunks = values.chunks_exact(sums.len());
     let rest: f64 = chunks.remainder().iter().map(|v| term(*v)).sum();
     for chunk in chunks {

@@ -8,6 +8,7 @@ use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
 use datafusion::logical_expr::Accumulator;
 
 use super::codec::{DecodeError, Reader, Writer};
+use super::input::Input;
 use super::scalar;
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
@@ -39,7 +40,16 @@ impl Extreme {
         }
     }
 
-    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+    pub(super) fn update(&mut self, input: &Input) -> Result<(), Trouble> {
+        let Some(ends) = input.ends()? else {
+            return self.update_array(input.array());
+        };
+        let input = input.array();
+        self.values += (input.len() - input.null_count()) as u64;
+        Ok(self.accumulator.update_batch(&[ends])?)
+    }
+
+    fn update_array(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
         let values = input.len() - input.null_count();
         if values == 0 {
             return Ok(());
@@ -56,7 +66,7 @@ impl Extreme {
     /// Takes in the distinct ones of so many values.
     pub(super) fn update_each(&mut self, values: u64, distinct: &ArrayRef) -> Result<(), Trouble> {
         let before = self.values;
-        self.update(distinct)?;
+        self.update_array(distinct)?;
         self.values = before + values;
         Ok(())
     }

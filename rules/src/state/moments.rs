@@ -1,10 +1,10 @@
 //! Number, mean and squared deviations of values, merged as Chan, Golub and LeVeque describe.
 
-use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::datatypes::DataType;
 
 use super::codec::{DecodeError, Reader, Writer};
-use super::deviations::{Deviations, of_digits, scale_of};
+use super::deviations::{of_digits, scale_of};
+use super::input::Input;
 use super::mean::Mean;
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -31,9 +31,8 @@ impl Moments {
         }
     }
 
-    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
-        let valid = input.logical_nulls();
-        let Some(batch) = Deviations::of(input, valid.as_ref())? else {
+    pub(super) fn update(&mut self, input: &Input) -> Result<(), Trouble> {
+        let Some(batch) = input.deviations()? else {
             return Ok(());
         };
         let squares = batch.sum(|d| d * d);

@@ -5,13 +5,14 @@
 //! so many values that their number hides it, a random one of a few stands for these. Both add less to the error than
 //! [`OF_SKETCH`] leaves to them.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::array::{Array, AsArray, Float64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Decimal128Type};
+use datafusion::arrow::datatypes::DataType;
 use datasketches::common::SearchCriteria;
 use datasketches::kll::{KllFloat, KllSketch};
 
 use super::codec::{DecodeError, Reader, Writer, whole_sketch};
+use super::input::{Input, runs};
 use crate::plan::Trouble;
 
 /// A sample of the values whose ranks are known to within [`Quantiles::rank_error`].
@@ -50,18 +51,12 @@ const SORTED_AT_ONCE: usize = 16;
 /// Of sorted samples, one in 2 to the power of this many is kept.
 const LG_KEPT_OF_SORTED: u32 = 3;
 
-/// Decimals of so many digits are whole numbers of 64 bits, which become floating-point numbers in one instruction.
-const MOST_DIGITS: u8 = 18;
-
-/// The numbers as floating-point numbers.
-fn floats(input: &ArrayRef) -> Result<Float64Array, Trouble> {
-    match input.data_type() {
-        DataType::Decimal128(digits, scale @ 0..) if *digits <= MOST_DIGITS => {
-            let unit = 10_f64.powi(i32::from(*scale));
-            let decimals = input.as_primitive::<Decimal128Type>();
-            Ok(decimals.unary(|unscaled| unscaled as i64 as f64 / unit))
-        }
-        _ => Ok(cast(input, &DataType::Float64)?.as_primitive().clone()),
+/// How many units of whole numbers are 1; none for another type.
+fn unit_of(data_type: &DataType) -> Option<f64> {
+    match data_type {
+        DataType::Int64 => Some(1.0),
+        DataType::Decimal128(_, scale @ 0..) => Some(10_f64.powi(i32::from(*scale))),
+        _ => None,
     }
 }
 
@@ -83,32 +78,59 @@ impl Quantiles {
         })
     }
 
-    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
-        let input = floats(input)?;
-        let has_nan = |values: &[f64]| values.iter().fold(false, |nan, v| nan | v.is_nan());
-        if input.null_count() == 0 && !has_nan(input.values()) {
-            return self.take(input.values());
+    pub(super) fn update(&mut self, input: &Input) -> Result<(), Trouble> {
+        let array = input.array();
+        if let (Some(unit), Some(integers)) = (unit_of(array.data_type()), input.integers()) {
+            let float = |integer: i64| integer as f64 / unit;
+            self.least = self.least.min(float(integers.least));
+            self.greatest = self.greatest.max(float(integers.greatest));
+            for run in runs(&integers.values, array.nulls()) {
+                self.take(run, float);
+            }
+            return self.take_full();
         }
-        let present: Vec<f64> = input.iter().flatten().filter(|v| !v.is_nan()).collect();
-        self.has_nan |= present.len() < input.len() - input.null_count();
-        self.take(&present)
+        let floats = cast(array, &DataType::Float64)?;
+        let floats: &Float64Array = floats.as_primitive();
+        let has_nan = |values: &[f64]| values.iter().fold(false, |nan, v| nan | v.is_nan());
+        if floats.null_count() == 0 && !has_nan(floats.values()) {
+            return self.take_floats(floats.values());
+        }
+        let present: Vec<f64> = floats.iter().flatten().filter(|v| !v.is_nan()).collect();
+        self.has_nan |= present.len() < floats.len() - floats.null_count();
+        self.take_floats(&present)
     }
 
-    /// Takes in numbers.
-    fn take(&mut self, values: &[f64]) -> Result<(), Trouble> {
+    fn take_floats(&mut self, values: &[f64]) -> Result<(), Trouble> {
         self.least = values.iter().copied().fold(self.least, f64::min);
         self.greatest = values.iter().copied().fold(self.greatest, f64::max);
+        self.take(values, |value| value);
+        self.take_full()
+    }
+
+    /// Takes samples of values. Only these are turned into floating-point numbers.
+    fn take<V: Copy>(&mut self, values: &[V], float: impl Fn(V) -> f64) {
         if self.lg_weight == 0 {
-            self.samples.extend_from_slice(values);
-        } else {
-            self.single.extend_from_slice(values);
-            let of = 1 << self.lg_weight;
-            let blocks = self.single.chunks_exact(of);
-            let rest = blocks.remainder().to_vec();
-            let sample = |block: &[f64]| block[fastrand::usize(..of)];
-            self.samples.extend(blocks.map(sample));
-            self.single = rest;
+            self.samples
+                .extend(values.iter().map(|value| float(*value)));
+            return;
         }
+        let of = 1 << self.lg_weight;
+        let missing = (of - self.single.len()) % of;
+        let (begun, values) = values.split_at(missing.min(values.len()));
+        self.single.extend(begun.iter().map(|value| float(*value)));
+        if self.single.len() == of {
+            self.samples.push(self.single[fastrand::usize(..of)]);
+            self.single.clear();
+        }
+        let blocks = values.chunks_exact(of);
+        self.single
+            .extend(blocks.remainder().iter().map(|value| float(*value)));
+        self.samples
+            .extend(blocks.map(|block| float(block[fastrand::usize(..of)])));
+    }
+
+    /// Lets the sketch take in samples when there are many.
+    fn take_full(&mut self) -> Result<(), Trouble> {
         // No more at once than the sketch has room for.
         let at_once = SORTED_AT_ONCE * usize::from(self.sketch.k());
         while self.samples.len() >= at_once {
@@ -122,7 +144,7 @@ impl Quantiles {
     /// Expects so many values, in this state and those that it is merged with: samples stand for several from the first
     /// one on. With fewer values than expected the ranks are further off.
     pub(super) fn expect(&mut self, values: u64) {
-        if self.sketch.n() == 0 && self.samples.is_empty() {
+        if self.sketch.n() == 0 && self.samples.is_empty() && self.single.is_empty() {
             self.lg_weight = self.lg_weight_of(values);
         }
     }
@@ -323,7 +345,7 @@ fn sketch_bytes(k: u16, levels: &[(u32, Vec<f64>)], least: f64, greatest: f64) -
 mod tests {
     use std::sync::Arc;
 
-    use datafusion::arrow::array::Float64Array;
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array};
 
     use super::*;
 
@@ -337,7 +359,7 @@ mod tests {
         let mut state = Quantiles::new(rank_error).unwrap();
         for values in values.chunks(batch) {
             let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
-            state.update(&values).unwrap();
+            state.update(&Input::new(values)).unwrap();
         }
         state
     }
@@ -420,7 +442,7 @@ mod tests {
                     assert_eq!(state.lg_weight > 0, count > 100_000);
                     for values in part.chunks(8192) {
                         let values: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
-                        state.update(&values).unwrap();
+                        state.update(&Input::new(values)).unwrap();
                     }
                     merged.merge(&mut state).unwrap();
                 }
@@ -453,5 +475,25 @@ mod tests {
         assert_eq!(state.at(0.0), Some(f64::NEG_INFINITY));
         assert_eq!(state.at(0.5), Some(0.0));
         assert_eq!(state.at(1.0), Some(f64::INFINITY));
+    }
+
+    #[test]
+    fn integers_are_sampled_as_floating_point_numbers_are() {
+        let value = |n: f64| (n % 7.0 > 0.0).then_some(n as i64);
+        let integers: Int64Array = shuffled(400_009).map(value).collect();
+        let floats = cast(&integers, &DataType::Float64).unwrap();
+        let columns: [ArrayRef; 2] = [Arc::new(integers), floats];
+        let states = columns.map(|column| {
+            fastrand::seed(1);
+            let mut state = Quantiles::new(0.01).unwrap();
+            state.expect(400_009);
+            for from in (0..column.len()).step_by(8192) {
+                let rows = 8192.min(column.len() - from);
+                state.update(&Input::new(column.slice(from, rows))).unwrap();
+            }
+            assert!(state.lg_weight > 0);
+            (state.least, state.greatest, state.samples, state.single)
+        });
+        assert_eq!(states[0], states[1]);
     }
 }

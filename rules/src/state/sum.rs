@@ -5,6 +5,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::*;
 
 use super::codec::{DecodeError, Reader, Writer};
+use super::input::Input;
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
 use crate::plan::Trouble;
@@ -87,7 +88,18 @@ impl Sum {
         Ok(Self { values: 0, total })
     }
 
-    pub(super) fn update(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
+    pub(super) fn update(&mut self, input: &Input) -> Result<(), Trouble> {
+        let (Total::Exact { unscaled, .. }, Some(integers)) = (&mut self.total, input.integers())
+        else {
+            return self.update_array(input.array());
+        };
+        let array = input.array();
+        self.values += (array.len() - array.null_count()) as u64;
+        *unscaled = add(*unscaled, Some(integers.sum(array.nulls())));
+        Ok(())
+    }
+
+    fn update_array(&mut self, input: &ArrayRef) -> Result<(), Trouble> {
         self.values += (input.len() - input.null_count()) as u64;
         match &mut self.total {
             Total::Exact { unscaled, .. } => {
@@ -130,7 +142,7 @@ impl Sum {
                 values: 0,
                 total: self.total.nothing(),
             };
-            one.update(&input.slice(row, 1))?;
+            one.update_array(&input.slice(row, 1))?;
             one.values *= times;
             match &mut one.total {
                 Total::Exact { unscaled, .. } => {

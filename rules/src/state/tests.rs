@@ -153,6 +153,7 @@ fn state_where(
     };
     let beside: Seeds = seeds.iter().map(beside).collect();
     let columns = [array(seeds, data_type), array(&beside, data_type)];
+    let columns = columns.map(Input::new);
     let inputs: Vec<_> = columns.iter().take(measure.inputs().len()).collect();
     let times = Times::Once(seeds.len());
     state.update(times, &inputs, filter).unwrap();

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::DataType;
 
 use crate::finding::Measured;
 use crate::plan::{Measure, column};
-use crate::state::{State, Times};
+use crate::state::{Input, State, Times};
 
 /// Numbers by their digits, and nulls.
 type Digits = Vec<Option<i128>>;
@@ -55,7 +55,8 @@ fn measured(parts: &[Digits], measure: &Measure, data_type: &DataType) -> Measur
         // Two batches a part.
         for half in [&part[..part.len() / 2], &part[part.len() / 2..]] {
             let columns = [array(half, data_type), array(&beside(half), data_type)];
-            let columns: Vec<&ArrayRef> = columns.iter().take(data_types.len()).collect();
+            let columns = columns.map(Input::new);
+            let columns: Vec<&Input> = columns.iter().take(data_types.len()).collect();
             let times = Times::Once(half.len());
             state.update(times, &columns, None).unwrap();
         }
