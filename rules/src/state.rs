@@ -16,6 +16,7 @@ mod mean;
 mod moments;
 mod passing;
 mod quantiles;
+mod registers;
 mod scalar;
 mod shape;
 mod sum;

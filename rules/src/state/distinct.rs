@@ -11,12 +11,16 @@ use datasketches::hash::value::{canonical_float, raw_bytes};
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 use super::codec::{DecodeError, Reader, Writer, whole_sketch};
+use super::registers::Registers;
 use crate::assertion::{Number, Quantity};
 use crate::finding::Measured;
 use crate::plan::Trouble;
 
 /// The logarithm of the number of registers: 4,096 of a byte each.
-const LG_REGISTERS: u8 = 12;
+pub(super) const LG_REGISTERS: u8 = 12;
+
+/// A sketch that knows of more values than it has registers has become these; before, it is a list of all values.
+const MOST_LISTED: f64 = 4096.0;
 
 /// Where a sketch's bytes have that logarithm. Apache DataSketches, preamble of HLL sketches.
 const LG_REGISTERS_AT: usize = 3;
@@ -28,6 +32,8 @@ const LG_ENTRIES_AT: usize = 4;
 pub(super) struct Distinct {
     sketch: HllSketch,
     values: u64,
+    /// What the sketch has seen at least, once it is no list of values.
+    registers: Option<Registers>,
 }
 
 impl fmt::Debug for Distinct {
@@ -44,6 +50,7 @@ impl Distinct {
         Ok(Self {
             sketch: sketch.map_err(|error| Trouble::new(error.to_string()))?,
             values: 0,
+            registers: None,
         })
     }
 
@@ -130,12 +137,28 @@ impl Distinct {
 
     fn take_values<const WIDTH: usize>(&mut self, data: &ArrayData, bytes: &[u8]) {
         let (values, _) = bytes.as_chunks::<WIDTH>();
+        let nulls = data.nulls();
         let mut last = None;
-        for (row, value) in values.iter().enumerate() {
-            // A value that repeats adds nothing.
-            if last != Some(value) && data.is_valid(row) {
+        // A value that repeats adds nothing.
+        let others = values.iter().enumerate().filter(|(row, value)| {
+            let is_other = last != Some(*value) && nulls.is_none_or(|nulls| nulls.is_valid(*row));
+            if is_other {
+                last = Some(*value);
+            }
+            is_other
+        });
+        if WIDTH > 8 || self.sketch.estimate() <= MOST_LISTED {
+            for (_, value) in others {
                 self.sketch.update(raw_bytes::from_slice(value));
-                last = Some(value);
+            }
+            return;
+        }
+        let registers = self.registers.get_or_insert_with(Registers::new);
+        for (_, value) in others {
+            let mut number = [0; 8];
+            number[..WIDTH].copy_from_slice(value);
+            if registers.take(u64::from_le_bytes(number), WIDTH as u64) {
+                self.sketch.update(raw_bytes::from_slice(value));
             }
         }
     }
@@ -181,3 +204,6 @@ impl Distinct {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
