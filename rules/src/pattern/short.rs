@@ -68,11 +68,16 @@ impl ShortTexts {
             .ok()?;
         // It depends on what is before the first byte, which is nothing.
         let start = automaton.start_state_forward(&Input::new("")).ok()?;
+        // An empty match is none inside of a character, which the automaton does not know of.
+        let may_be_empty = automaton.has_empty();
         let mut places = Places::default();
         let start = places.place(&automaton, start);
         let mut states = OUTCOMES.map(State::only).to_vec();
         while let Some(from) = places.found.get(states.len() - OUTCOMES.len()).copied() {
-            let mut place = |byte| places.place(&automaton, automaton.next_state(from, byte));
+            let mut place = |byte: u8| match byte.is_ascii() || !may_be_empty {
+                true => places.place(&automaton, automaton.next_state(from, byte)),
+                false => UNKNOWN,
+            };
             let next = std::array::from_fn(|byte| place(byte as u8));
             let end = automaton.next_eoi_state(from);
             let at_end = match automaton.is_match_state(end) {
@@ -207,6 +212,22 @@ mod tests {
                         prop_assert_eq!(is_match, regex.is_match(&text), "{} of {:?}", pattern, text);
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn empty_text_inside_of_a_character_is_no_match() {
+        for pattern in ["(?-u:\\B)", "(?-u:\\B)|b", "(?:|b)(?-u:\\B)"] {
+            let regex = Regex::new(pattern).unwrap();
+            let short = ShortTexts::new(pattern).unwrap();
+            for text in ["0Äa", "Ä", "0", "00", "Ä0Ä", ""] {
+                let told = short.is_match(text);
+                let is_match = regex.is_match(text);
+                assert!(
+                    told.is_none_or(|told| told == is_match),
+                    "{pattern} of {text:?}"
+                );
             }
         }
     }
