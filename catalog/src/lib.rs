@@ -50,6 +50,6 @@ pub use state_folder::{StateFile, StateFolder};
 pub use stats::Side;
 pub use system::{SystemTable, SystemTables};
 pub use write::{
-    Batch, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, SchemaEvolution, Write,
-    WriteContext, WriteMode, WriteOptions, WriteOutcome, Written,
+    Batch, Changed, Expects, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, RowChange,
+    SchemaEvolution, Write, WriteContext, WriteMode, WriteOptions, WriteOutcome, Written,
 };

@@ -43,12 +43,14 @@ impl PinnedCatalog {
         pinned(&self.catalog, &self.pins, name).await
     }
 
-    /// The tables that this session has looked at, with their versions.
-    pub fn versions(&self) -> Vec<(TableName, i64)> {
+    /// The tables that this session has looked at, with their versions and Delta's ids of them.
+    pub fn versions(&self) -> Vec<(TableName, i64, String)> {
         let pins = self.pins.lock().unwrap_or_else(PoisonError::into_inner);
-        pins.iter()
-            .filter_map(|(name, pin)| Some((name.clone(), pin.get()?.version)))
-            .collect()
+        let seen = pins.iter().filter_map(|(name, pin)| {
+            let snapshot = pin.get()?;
+            Some((name.clone(), snapshot.version, snapshot.table_id.clone()))
+        });
+        seen.collect()
     }
 }
 
@@ -169,8 +171,12 @@ mod tests {
             count(&session_before, "lakegate.silver.t").await.unwrap(),
             1
         );
-        let expected = vec![("silver.t".parse().unwrap(), 0)];
-        assert_eq!(catalog.versions(), expected);
+        let seen = catalog.versions();
+        let [(name, version, table_id)] = seen.as_slice() else {
+            panic!("{seen:?}");
+        };
+        assert_eq!((name.to_string().as_str(), *version), ("silver.t", 0));
+        assert_eq!(*table_id, fixture.snapshot("silver.t").await.table_id);
         let (session_after, _) = session(&fixture);
         assert_eq!(count(&session_after, "lakegate.silver.t").await.unwrap(), 2);
     }

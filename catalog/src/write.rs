@@ -4,12 +4,14 @@ mod batches;
 mod columns;
 mod merge;
 mod passage;
+mod rows;
 mod run;
 mod source;
 #[cfg(test)]
 mod tests;
 mod watched;
 
+pub use rows::{Changed, RowChange};
 pub(crate) use run::{delta_session, writer_properties};
 
 use std::collections::BTreeMap;
@@ -100,6 +102,20 @@ pub struct WriteOptions {
     /// Size to aim at for data files, in bytes; delta's own default when absent. A merge keeps it as a property of the
     /// table, which holds from the next merge on.
     pub target_file_bytes: Option<u64>,
+    /// Whether the table must be there, or must not.
+    pub expects: Expects,
+}
+
+/// What a write takes for granted of its table, at the moment of its commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Expects {
+    /// Nothing: it is made when there is none.
+    #[default]
+    Nothing,
+    /// There is none.
+    Absence,
+    /// There is one.
+    Presence,
 }
 
 /// What to do when the source's schema differs from the table's.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::EngineError;
 
@@ -29,7 +29,9 @@ pub(crate) struct Admission {
     limits: AdmissionLimits,
     places: Arc<Semaphore>,
     of_principals: Mutex<HashMap<String, Arc<Semaphore>>>,
-    waiting: AtomicUsize,
+    waiting: Arc<AtomicUsize>,
+    running: Arc<AtomicUsize>,
+    left: Arc<Notify>,
     is_closed: AtomicBool,
 }
 
@@ -38,14 +40,31 @@ pub(crate) struct Admission {
 pub(crate) struct Permit {
     _place: OwnedSemaphorePermit,
     _of_principal: OwnedSemaphorePermit,
+    _running: Counted,
 }
 
-/// A place in the line, which is free again when this is dropped.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One of those that are counted, until this is dropped.
+#[derive(Debug)]
+struct Counted {
+    count: Arc<AtomicUsize>,
+    /// Is told of each that goes.
+    left: Arc<Notify>,
+}
 
-impl Drop for Waiting<'_> {
+impl Counted {
+    fn new(count: &Arc<AtomicUsize>, left: &Arc<Notify>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self {
+            count: Arc::clone(count),
+            left: Arc::clone(left),
+        }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.left.notify_waiters();
     }
 }
 
@@ -55,60 +74,83 @@ impl Admission {
             limits,
             places: Arc::new(Semaphore::new(limits.running)),
             of_principals: Mutex::default(),
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
+            running: Arc::default(),
+            left: Arc::default(),
             is_closed: AtomicBool::new(false),
         }
     }
 
     /// A place for a query; it waits for one when all are taken, in the order in which queries came.
+    ///
+    /// # Errors
+    /// [`EngineError::Busy`] when the line is full, or nobody is let in any more.
     pub(crate) async fn enter(&self, principal: &str) -> Result<Permit, EngineError> {
-        if self.is_closed.load(Ordering::Relaxed) {
-            return Err(EngineError::busy(
-                "the server is stopping",
-                "try again in a moment",
-            ));
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(stopping());
         }
-        let ahead = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let in_line = Waiting(&self.waiting);
-        if ahead >= self.limits.waiting + self.places.available_permits() {
+        let own = self.places_of(principal);
+        if let Ok(of_principal) = Arc::clone(&own).try_acquire_owned()
+            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+        {
+            return Ok(self.permit(place, of_principal));
+        }
+        let in_line = Counted::new(&self.waiting, &self.left);
+        let ahead = self.waiting() - 1;
+        if ahead >= self.limits.waiting {
             return Err(EngineError::busy(
                 format!("{ahead} queries are waiting already"),
                 "try again in a moment",
             ));
         }
         // The principal's own places come first: who waits for these holds up nobody else.
-        let own = self.places_of(principal);
-        let closed = |_| EngineError::Bug("the places of queries are gone".to_owned());
-        let of_principal = own.acquire_owned().await.map_err(closed)?;
+        let of_principal = own.acquire_owned().await.map_err(|_| stopping())?;
         let place = Arc::clone(&self.places).acquire_owned().await;
+        let place = place.map_err(|_| stopping())?;
         drop(in_line);
-        Ok(Permit {
-            _place: place.map_err(closed)?,
-            _of_principal: of_principal,
-        })
+        Ok(self.permit(place, of_principal))
     }
 
-    /// Lets no further query in.
+    fn permit(&self, place: OwnedSemaphorePermit, of_principal: OwnedSemaphorePermit) -> Permit {
+        Permit {
+            _place: place,
+            _of_principal: of_principal,
+            _running: Counted::new(&self.running, &self.left),
+        }
+    }
+
+    /// Lets no further query in, those that wait neither.
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Relaxed);
+        self.is_closed.store(true, Ordering::Release);
+        self.places.close();
+        let of_principals = self.of_principals.lock();
+        let of_principals = of_principals.unwrap_or_else(PoisonError::into_inner);
+        of_principals.values().for_each(|places| places.close());
     }
 
     /// Waits until no query runs; false when some still do after so long.
     pub(crate) async fn emptied(&self, limit: Duration) -> bool {
-        let all = u32::try_from(self.limits.running).unwrap_or(u32::MAX);
-        let emptied = self.places.acquire_many(all);
+        let emptied = async {
+            loop {
+                // Before looking, so that none goes unseen.
+                let left = self.left.notified();
+                if self.running() == 0 {
+                    return;
+                }
+                left.await;
+            }
+        };
         tokio::time::timeout(limit, emptied).await.is_ok()
     }
 
     /// How many run.
     pub(crate) fn running(&self) -> usize {
-        let free = self.places.available_permits();
-        self.limits.running.saturating_sub(free)
+        self.running.load(Ordering::Acquire)
     }
 
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.load(Ordering::Acquire)
     }
 
     fn places_of(&self, principal: &str) -> Arc<Semaphore> {
@@ -121,6 +163,10 @@ impl Admission {
         let of_principal = of_principals.entry(principal.to_owned());
         Arc::clone(of_principal.or_insert_with(places))
     }
+}
+
+fn stopping() -> EngineError {
+    EngineError::busy("the server is stopping", "try again in a moment")
 }
 
 #[cfg(test)]
@@ -162,11 +208,33 @@ mod tests {
             enters(&admission, "b").await.unwrap(),
         ];
         assert!(enters(&admission, "c").await.is_none());
-        assert_eq!(admission.waiting(), 0);
+        assert_eq!((admission.waiting(), admission.running()), (0, 2));
         let mut waits = Box::pin(admission.enter("c"));
         assert!(futures::poll!(&mut waits).is_pending());
         let error = admission.enter("d").await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_place_of_its_own_leaves_the_free_ones_to_others() {
+        let admission = Admission::new(LIMITS);
+        let _running = enters(&admission, "a").await.unwrap();
+        let mut waits = Box::pin(admission.enter("a"));
+        assert!(futures::poll!(&mut waits).is_pending());
+        assert!(enters(&admission, "b").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_server_stops_is_turned_away() {
+        let admission = Admission::new(LIMITS);
+        let running = enters(&admission, "a").await;
+        let mut waits = Box::pin(admission.enter("a"));
+        assert!(futures::poll!(&mut waits).is_pending());
+        admission.close();
+        let error = waits.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+        drop(running);
+        assert!(admission.emptied(Duration::from_secs(10)).await);
     }
 
     #[tokio::test]

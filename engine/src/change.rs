@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::ViewTable;
 use datafusion::logical_expr::dml::InsertOp;
-use datafusion::logical_expr::{DdlStatement, LogicalPlan, LogicalPlanBuilder, WriteOp};
+use datafusion::logical_expr::{
+    DdlStatement, DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp,
+};
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
-use lakegate_catalog::{CatalogError, TableName, Write, WriteContext, WriteMode, WriteOptions};
+use lakegate_catalog::{
+    CatalogError, Expects, RowChange, TableName, Write, WriteContext, WriteMode, WriteOptions,
+};
 
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
-use crate::{Engine, EngineError, Planned, QueryOptions, Statement};
+use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Statement};
 
-/// Rows of values that one statement takes. Each is planned for itself.
-const MOST_ROWS_OF_VALUES: usize = 1_000;
+/// The way out for a change that there is not.
+pub(crate) const WHAT_CHANGES_TABLES: &str =
+    "tables change by INSERT, UPDATE, DELETE, CREATE TABLE and DROP TABLE, and by pipelines";
 
 /// A change that has been planned.
 pub(crate) struct Change {
@@ -38,6 +44,12 @@ enum Kind {
         if_not_exists: bool,
         source: LogicalPlan,
     },
+    /// Deletes or updates rows.
+    Rows {
+        table: TableName,
+        change: RowChange,
+        condition: Option<Expr>,
+    },
     /// Deletes a table.
     Drop { table: TableName, if_exists: bool },
 }
@@ -49,22 +61,17 @@ impl Engine {
         statement: &Statement,
         rows: &[Vec<ScalarValue>],
     ) -> Result<Change, EngineError> {
-        if rows.len() > MOST_ROWS_OF_VALUES {
-            return Err(EngineError::invalid(
-                format!(
-                    "{} rows of values were bound, and one statement takes {MOST_ROWS_OF_VALUES}",
-                    rows.len()
-                ),
-                None,
-                "send the rows as a stream: `adbc_ingest`".to_owned(),
-            ));
-        }
         let mut rows = rows.iter().map(|values| crate::queries::named(values));
         let first = rows.next().unwrap_or_default();
-        let mut change = self.plan_once(statement, first).await?;
+        let first = self.plan_once(statement, first, None).await?;
+        let pins = first.pins.clone();
+        let mut change = change_of(first, statement)?;
         for values in rows {
-            let next = self.plan_once(statement, values).await?;
-            change = change.and(next)?;
+            // All rows of values see the same rows of tables.
+            let next = self
+                .plan_once(statement, values, Some(pins.clone()))
+                .await?;
+            change = change.and(change_of(next, statement)?)?;
         }
         Ok(change)
     }
@@ -73,13 +80,15 @@ impl Engine {
         &self,
         statement: &Statement,
         parameters: Parameters,
-    ) -> Result<Change, EngineError> {
+        pins: Option<Pins>,
+    ) -> Result<Planned, EngineError> {
         let options = QueryOptions {
             parameters,
+            pins,
             ..QueryOptions::default()
         };
         let planned = self.understand(statement, options, Binding::Values).await?;
-        change_of(planned, statement)
+        planned.coerced()
     }
 
     /// Makes a change. The number of rows that it brought is returned, when it is known.
@@ -91,24 +100,25 @@ impl Engine {
                 Err(CatalogError::NotFound { .. }) if if_exists => Ok(Some(0)),
                 dropped => Ok(dropped.map(|()| Some(0))?),
             },
+            Kind::Rows {
+                table,
+                change,
+                condition,
+            } => {
+                let changed = catalog
+                    .change_rows(&session, &table, &change, condition.as_ref())
+                    .await?;
+                Ok(changed.rows)
+            }
             Kind::Create {
                 table,
                 if_not_exists,
                 source,
             } => {
-                match catalog.entry(&table).await {
-                    Ok(_) if if_not_exists => return Ok(Some(0)),
-                    Ok(_) => {
-                        return Err(EngineError::invalid(
-                            format!("table `{table}` exists already"),
-                            None,
-                            "write `CREATE TABLE IF NOT EXISTS`, or choose another name".to_owned(),
-                        ));
-                    }
-                    Err(CatalogError::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
+                if if_not_exists && catalog.entry(&table).await.is_ok() {
+                    return Ok(Some(0));
                 }
-                let write = write_of(table, WriteMode::Append, source);
+                let write = write_of(table, WriteMode::Append, source, Expects::Absence);
                 Ok(catalog.write(&session, write).await?.added_rows)
             }
             Kind::Insert {
@@ -116,20 +126,28 @@ impl Engine {
                 mode,
                 source,
             } => {
-                let write = write_of(table, mode, source);
+                let write = write_of(table, mode, source, Expects::Presence);
                 Ok(catalog.write(&session, write).await?.added_rows)
             }
         }
     }
 }
 
-pub(crate) fn write_of(table: TableName, mode: WriteMode, source: LogicalPlan) -> Write {
+pub(crate) fn write_of(
+    table: TableName,
+    mode: WriteMode,
+    source: LogicalPlan,
+    expects: Expects,
+) -> Write {
     let added: Arc<dyn TableProvider> = Arc::new(ViewTable::new(source.clone(), None));
     Write {
         table,
         mode,
         source,
-        options: WriteOptions::default(),
+        options: WriteOptions {
+            expects,
+            ..WriteOptions::default()
+        },
         context: WriteContext {
             added: Some(added),
             ..WriteContext::default()
@@ -174,6 +192,14 @@ impl Change {
 fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineError> {
     let schema = &statement.options.schema;
     let kind = match planned.plan {
+        LogicalPlan::Dml(dml) if matches!(dml.op, WriteOp::Delete | WriteOp::Update) => {
+            let (change, condition) = row_change(&dml)?;
+            Kind::Rows {
+                table: named(&dml.table_name, schema)?,
+                change,
+                condition,
+            }
+        }
         LogicalPlan::Dml(dml) => {
             let mode = match &dml.op {
                 WriteOp::Insert(InsertOp::Append) => WriteMode::Append,
@@ -222,6 +248,56 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
     })
 }
 
+/// What a DELETE or UPDATE does to the rows of its table.
+fn row_change(dml: &DmlStatement) -> Result<(RowChange, Option<Expr>), EngineError> {
+    let (change, rows) = match (&dml.op, dml.input.as_ref()) {
+        (WriteOp::Update, LogicalPlan::Projection(projection)) => {
+            let columns = projection.expr.iter().zip(projection.schema.fields());
+            let changed = columns.filter_map(|(value, field)| match value.clone().unalias() {
+                Expr::Column(column) if column.name == *field.name() => None,
+                value => Some((field.name().clone(), value)),
+            });
+            (
+                RowChange::Update(changed.collect()),
+                projection.input.as_ref(),
+            )
+        }
+        (_, rows) => (RowChange::Delete, rows),
+    };
+    let (condition, table) = match rows {
+        LogicalPlan::Filter(filter) => (Some(filter.predicate.clone()), filter.input.as_ref()),
+        table => (None, table),
+    };
+    let table = match table {
+        LogicalPlan::SubqueryAlias(alias) => alias.input.as_ref(),
+        table => table,
+    };
+    if !matches!(table, LogicalPlan::TableScan(_)) {
+        return Err(not_supported("DELETE with LIMIT, and UPDATE with FROM,"));
+    }
+    let assigned = match &change {
+        RowChange::Update(assigned) => assigned.as_slice(),
+        RowChange::Delete => &[],
+    };
+    let mut exprs = assigned.iter().map(|(_, value)| value).chain(&condition);
+    let has_subquery = |expr: &Expr| {
+        let found = expr.exists(|expr| {
+            Ok(matches!(
+                expr,
+                Expr::ScalarSubquery(_)
+                    | Expr::InSubquery(_)
+                    | Expr::Exists(_)
+                    | Expr::SetComparison(_)
+            ))
+        });
+        found.unwrap_or(true)
+    };
+    if exprs.any(has_subquery) {
+        return Err(not_supported("a subquery in a DELETE or UPDATE"));
+    }
+    Ok((change, condition))
+}
+
 fn named(reference: &TableReference, schema: &str) -> Result<TableName, EngineError> {
     let parts = [
         reference.catalog(),
@@ -236,8 +312,6 @@ fn named(reference: &TableReference, schema: &str) -> Result<TableName, EngineEr
 fn not_supported(what: &str) -> EngineError {
     EngineError::Unsupported {
         message: format!("{what} is not supported here"),
-        hint: Some(
-            "tables change by INSERT, CREATE TABLE and DROP TABLE, and by pipelines".to_owned(),
-        ),
+        hint: Some(WHAT_CHANGES_TABLES.to_owned()),
     }
 }

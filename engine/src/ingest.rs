@@ -9,7 +9,7 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
@@ -20,7 +20,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::PartitionStream;
 use futures::{Stream, StreamExt};
-use lakegate_catalog::{CatalogError, TableName, WriteMode};
+use lakegate_catalog::{CatalogError, Expects, TableName, WriteMode};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
@@ -80,6 +80,15 @@ impl Ingest {
     }
 }
 
+/// Rows on disk, and the table that they are for.
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    table: TableName,
+    mode: WriteMode,
+    expects: Expects,
+    rows: Spool,
+}
+
 /// Rows on disk; they are deleted with this.
 struct Spool {
     path: TempPath,
@@ -93,49 +102,65 @@ impl fmt::Debug for Spool {
 }
 
 impl Engine {
-    /// Writes rows to a table in one commit, and gives their number.
-    pub(crate) async fn ingest<S>(
+    /// Puts the rows for a table on disk.
+    pub(crate) async fn spool<S>(
         &self,
         ingest: &Ingest,
         in_schema: &str,
         schema: SchemaRef,
         batches: S,
-    ) -> Result<Option<u64>, EngineError>
+    ) -> Result<Spooled, EngineError>
     where
         S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
     {
         let table = ingest.table(in_schema)?;
         let exists = match self.catalog().entry(&table).await {
             Ok(_) => true,
-            Err(CatalogError::NotFound { .. }) => false,
+            Err(CatalogError::NotFound { .. }) if ingest.if_absent == IfAbsent::Create => false,
             Err(error) => return Err(error.into()),
         };
-        let mode = match (exists, ingest.if_absent, ingest.if_exists) {
-            (false, IfAbsent::Create, _) | (true, _, IfExists::Append) => WriteMode::Append,
-            (true, _, IfExists::Replace) => WriteMode::Overwrite,
-            (true, _, IfExists::Fail) => {
+        let mode = match ingest.if_exists {
+            IfExists::Fail if exists => {
                 return Err(EngineError::invalid(
                     format!("table `{table}` exists already"),
                     None,
                     "append to it or replace it, or choose another name".to_owned(),
                 ));
             }
-            (false, IfAbsent::Fail, _) => {
-                return Err(self.catalog().entry(&table).await.err().map_or_else(
-                    || EngineError::Bug("a table came into being meanwhile".to_owned()),
-                    EngineError::from,
-                ));
-            }
+            IfExists::Fail | IfExists::Append => WriteMode::Append,
+            IfExists::Replace => WriteMode::Overwrite,
         };
-        let spool = spool(self.temp_folder(), Arc::clone(&schema), batches).await?;
-        let rows: Arc<dyn PartitionStream> = Arc::new(spool);
+        // What is true when the client begins has to be true when its rows are written.
+        let expects = match (ingest.if_absent, ingest.if_exists) {
+            (_, IfExists::Fail) => Expects::Absence,
+            (IfAbsent::Fail, _) => Expects::Presence,
+            (IfAbsent::Create, _) => Expects::Nothing,
+        };
+        Ok(Spooled {
+            table,
+            mode,
+            expects,
+            rows: spool(self.temp_folder(), schema, batches).await?,
+        })
+    }
+
+    /// Writes rows to their table in one commit, and gives their number.
+    pub(crate) async fn ingest(&self, spooled: Spooled) -> Result<Option<u64>, EngineError> {
+        let Spooled {
+            table,
+            mode,
+            expects,
+            rows,
+        } = spooled;
+        let schema = Arc::clone(&rows.schema);
+        let rows: Arc<dyn PartitionStream> = Arc::new(rows);
         let rows = StreamingTable::try_new(schema, vec![rows]);
         let session = self.session();
         let source = rows.and_then(|rows| session.read_table(Arc::new(rows)));
         let source: LogicalPlan = source
             .map_err(EngineError::from_planning)?
             .into_unoptimized_plan();
-        let write = write_of(table, mode, source);
+        let write = write_of(table, mode, source, expects);
         Ok(self.catalog().write(&session, write).await?.added_rows)
     }
 }
@@ -166,7 +191,7 @@ where
     let mut bytes = 0;
     while let Some(batch) = batches.next().await {
         let batch = batch?;
-        bytes += batch.get_array_memory_size() as u64;
+        bytes += bytes_of(&batch);
         if bytes > MOST_BYTES {
             return Err(EngineError::Exhausted {
                 message: "the rows take too much disk".to_owned(),
@@ -184,6 +209,16 @@ where
     let written = written.map_err(|error| EngineError::Bug(error.to_string()))?;
     written.map_err(EngineError::from_execution)?;
     Ok(Spool { path, schema })
+}
+
+/// The bytes of a batch's own rows: batches of one message share its buffer.
+fn bytes_of(batch: &RecordBatch) -> u64 {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| {
+        let own = column.to_data().get_slice_memory_size();
+        own.unwrap_or_else(|_| column.get_buffer_memory_size()) as u64
+    });
+    bytes.sum()
 }
 
 fn write(

@@ -21,7 +21,7 @@ pub use admission::AdmissionLimits;
 pub use error::{EngineError, ErrorKind, Place};
 pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
-pub use listing::{ListedTable, TableKind};
+pub use listing::{ListedTable, TableKind, is_schema};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
 pub use queries::{Caller, Prepared, Queries, QueryCounts, Ready, Request, Rows};
 pub use query::{Pins, Planned, QueryOptions, QueryResult};

@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES};
 use datafusion::common::TableReference;
 use datafusion::execution::SessionStateDefaults;
-use lakegate_catalog::SYSTEM_SCHEMA;
+use lakegate_catalog::{SYSTEM_SCHEMA, TableName};
 
 use crate::{Engine, EngineError};
 
@@ -30,6 +30,12 @@ pub struct ListedTable {
     pub table: String,
     /// What it is.
     pub kind: TableKind,
+}
+
+/// Whether a name can be that of a schema.
+pub fn is_schema(name: &str) -> bool {
+    // Any table's name serves to find out.
+    name == INFORMATION_SCHEMA || TableName::new(name, "t").is_ok()
 }
 
 impl Engine {

@@ -32,10 +32,12 @@ impl OverlayCatalog {
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
         functions: impl IntoIterator<Item = String>,
         absent: Option<&TableName>,
+        session_schema: &str,
     ) -> Self {
         let functions: Arc<BTreeSet<String>> = Arc::new(functions.into_iter().collect());
         let mut tables: BTreeMap<String, Tables> = BTreeMap::new();
         tables.entry(DEFAULT_SCHEMA.to_owned()).or_default();
+        tables.entry(session_schema.to_owned()).or_default();
         if let Some(name) = absent {
             tables.entry(name.schema.clone()).or_default();
         }
@@ -174,8 +176,13 @@ mod tests {
             "flights".to_owned(),
             table as Arc<dyn TableProvider>,
         );
-        let catalog =
-            OverlayCatalog::new(Arc::new(MemoryCatalogProvider::new()), [overlay], [], None);
+        let catalog = OverlayCatalog::new(
+            Arc::new(MemoryCatalogProvider::new()),
+            [overlay],
+            [],
+            None,
+            DEFAULT_SCHEMA,
+        );
         let schema = catalog.schema("Silver").unwrap();
         assert!(schema.table("Flights").await.unwrap().is_some());
         assert!(schema.table("other").await.unwrap().is_none());

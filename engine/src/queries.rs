@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ use crate::{
     Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
     Statement, StatementOptions,
 };
+
+/// How long changes may go on that are being made when the time to finish is over.
+const LAST_CHANGES: Duration = Duration::from_secs(10);
 
 /// A statement of a client.
 #[derive(Debug, Clone)]
@@ -106,8 +109,37 @@ pub struct Queries {
     admission: Admission,
     log: QueryLog,
     counters: Counters,
-    /// What ends each query that runs.
-    ends: Mutex<HashMap<Uuid, CancellationToken>>,
+    /// The queries that run or wait, each by a number of its own: one can run several times at once.
+    running: Mutex<HashMap<u64, Running>>,
+    serial: AtomicU64,
+}
+
+/// A stream of rows, and the place that it takes.
+type Held = Arc<Mutex<Option<(SendableRecordBatchStream, Permit)>>>;
+
+/// A query that runs or waits.
+struct Running {
+    query_id: Uuid,
+    end: CancellationToken,
+    held: Weak<Mutex<Option<(SendableRecordBatchStream, Permit)>>>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("query_id", &self.query_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Ends it; what it held is given to the caller, to be dropped.
+    fn cancel(&self) -> Option<(SendableRecordBatchStream, Permit)> {
+        self.end.cancel();
+        let held = self.held.upgrade()?;
+        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take()
+    }
 }
 
 impl Queries {
@@ -123,18 +155,25 @@ impl Queries {
             admission: Admission::new(limits),
             engine,
             counters: Counters::default(),
-            ends: Mutex::default(),
+            running: Mutex::default(),
+            serial: AtomicU64::new(0),
         })
     }
 
-    /// Ends a query. False when it does not run.
+    /// Ends a query, each time that it runs. False when it does not run.
     pub fn cancel(&self, query_id: Uuid) -> bool {
-        let end = self.ends().get(&query_id).cloned();
-        end.inspect(CancellationToken::cancel).is_some()
+        let running = self.running();
+        let meant = running
+            .values()
+            .filter(|running| running.query_id == query_id);
+        let ended: Vec<_> = meant.map(Running::cancel).collect();
+        drop(running);
+        // What was held is dropped without the lock, which its end takes.
+        !ended.is_empty()
     }
 
-    fn ends(&self) -> MutexGuard<'_, HashMap<Uuid, CancellationToken>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The engine.
@@ -155,10 +194,16 @@ impl Queries {
         }
     }
 
-    /// Takes no further queries, and waits for those that run. False when some still do after so long.
+    /// Takes no further queries, and waits for those that run. Those that still do after so long are ended, and it is false.
     pub async fn drain(&self, limit: Duration) -> bool {
         self.admission.close();
         let emptied = self.admission.emptied(limit).await;
+        if !emptied {
+            let left: Vec<_> = self.running().values().map(Running::cancel).collect();
+            drop(left);
+            // A change that is being made comes to its end.
+            self.admission.emptied(LAST_CHANGES).await;
+        }
         self.log.flush().await;
         emptied
     }
@@ -174,8 +219,9 @@ impl Queries {
             .await;
         let (planned, types) = match typed {
             Ok(planned) => {
-                let types = planned.plan.get_parameter_fields();
-                (planned, types.map_err(EngineError::from_planning)?)
+                // A parameter that is compared with two types has none of its own.
+                let types = planned.plan.get_parameter_fields().unwrap_or_default();
+                (planned, types)
             }
             Err(error) if statement.parameters().is_empty() => return Err(error),
             // A function may need to know the type of its argument: nothing fits everywhere.
@@ -192,10 +238,10 @@ impl Queries {
                 (planned.map_err(|_| error)?, HashMap::new())
             }
         };
-        let of_versions = statement.version_types();
+        let known = statement.known_types();
         let parameters = (1..=parameter_count(&statement)).map(|number| {
             let name = format!("${number}");
-            let data_type = match (of_versions.get(&number.to_string()), types.get(&name)) {
+            let data_type = match (known.get(&number.to_string()), types.get(&name)) {
                 (Some(data_type), _) => data_type.clone(),
                 (None, Some(Some(field))) => field.data_type().clone(),
                 // A text is read as whatever is needed.
@@ -203,6 +249,12 @@ impl Queries {
             };
             Arc::new(Field::new(name, data_type, true))
         });
+        // What cannot be coerced without values is told as far as it is known.
+        let planned = match planned.clone().coerced() {
+            Ok(coerced) => coerced,
+            Err(_) if !statement.parameters().is_empty() => planned,
+            Err(error) => return Err(error),
+        };
         let is_query = statement.is_reading();
         Ok(Prepared {
             is_query,
@@ -252,8 +304,13 @@ impl Queries {
         let given = rows.first().map_or(0, Vec::len);
         expect_values(wanted, given)?;
         let mut recording = Recording::new(Arc::clone(self), query_id, &request.sql, caller);
-        let made = self.made(&statement, rows, &mut recording).await;
-        recording.conclude(made)
+        let permit = self.admitted(&mut recording).await?;
+        let (engine, rows) = (Arc::clone(&self.engine), rows.to_vec());
+        detached(recording, permit, async move {
+            let change = engine.plan_change(&statement, &rows).await?;
+            engine.make(change).await
+        })
+        .await
     }
 
     /// Writes the rows that a client sends to a table, in one commit. The number of rows is returned, when it is known.
@@ -274,26 +331,41 @@ impl Queries {
     {
         let sql: Arc<str> = ingest.text().into();
         let mut recording = Recording::new(Arc::clone(self), query_id, &sql, caller);
-        let made = async {
-            let _permit = self.admission.enter(&recording.caller.principal).await?;
-            recording.admitted = Some(Instant::now());
-            let engine = &self.engine;
-            engine.ingest(ingest, in_schema, schema, batches).await
+        let permit = self.admitted(&mut recording).await?;
+        let spooled = self.engine.spool(ingest, in_schema, schema, batches).await;
+        let spooled = match spooled {
+            Ok(spooled) => spooled,
+            Err(error) => {
+                recording.failed(&error);
+                return Err(error);
+            }
         };
-        let made = made.await;
-        recording.conclude(made)
+        let engine = Arc::clone(&self.engine);
+        detached(
+            recording,
+            permit,
+            async move { engine.ingest(spooled).await },
+        )
+        .await
     }
 
-    async fn made(
-        &self,
-        statement: &Statement,
-        rows: &[Vec<ScalarValue>],
-        recording: &mut Recording,
-    ) -> Result<Option<u64>, EngineError> {
-        let _permit = self.admission.enter(&recording.caller.principal).await?;
-        recording.admitted = Some(Instant::now());
-        let change = self.engine.plan_change(statement, rows).await?;
-        self.engine.make(change).await
+    /// Waits for a place; a query that does not get one has ended.
+    async fn admitted(&self, recording: &mut Recording) -> Result<Permit, EngineError> {
+        let entered = self.admission.enter(&recording.caller.principal);
+        let entered = tokio::select! {
+            entered = entered => entered,
+            () = recording.end.cancelled() => Err(EngineError::Cancelled),
+        };
+        match entered {
+            Ok(permit) => {
+                recording.admitted = Some(Instant::now());
+                Ok(permit)
+            }
+            Err(error) => {
+                recording.failed(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Plans a query with its values. Nothing is run.
@@ -313,7 +385,8 @@ impl Queries {
         let planned = self
             .engine
             .read(&statement, options, Binding::Values)
-            .await?;
+            .await?
+            .coerced()?;
         Ok(Ready {
             schema: schema_of(&planned),
             request,
@@ -331,17 +404,17 @@ impl Queries {
         ready: Ready,
         caller: Caller,
     ) -> Result<Rows, EngineError> {
-        let mut recording = Recording::new(Arc::clone(self), query_id, &ready.request.sql, caller);
-        let started = self.start_rows(ready, &mut recording).await;
-        match started {
-            Ok((stream, permit)) => {
-                let end = CancellationToken::new();
-                self.ends().insert(query_id, end.clone());
+        let sql = &ready.request.sql;
+        let mut recording = Recording::new(Arc::clone(self), query_id, sql, caller);
+        let permit = self.admitted(&mut recording).await?;
+        match start_rows(ready, &mut recording).await {
+            Ok(stream) => {
+                let held = Arc::new(Mutex::new(Some((stream, permit))));
+                self.hold(&recording, &held);
                 Ok(Rows {
-                    stream,
-                    end: Box::pin(end.cancelled_owned()),
+                    held,
+                    cancelled: Box::pin(recording.end.clone().cancelled_owned()),
                     recording,
-                    _permit: permit,
                 })
             }
             Err(error) => {
@@ -351,20 +424,42 @@ impl Queries {
         }
     }
 
-    async fn start_rows(
-        &self,
-        ready: Ready,
-        recording: &mut Recording,
-    ) -> Result<(SendableRecordBatchStream, Permit), EngineError> {
-        let permit = self.admission.enter(&recording.caller.principal).await?;
-        recording.admitted = Some(Instant::now());
-        let Planned { session, plan, .. } = ready.planned;
-        let plan = session.state().create_physical_plan(&plan).await;
-        let plan = plan.map_err(EngineError::from_execution)?;
-        recording.plan = Some(Arc::clone(&plan));
-        let stream = execute_stream(plan, session.task_ctx());
-        Ok((stream.map_err(EngineError::from_execution)?, permit))
+    /// Lets a query be ended although nobody asks for its rows.
+    fn hold(&self, recording: &Recording, held: &Held) {
+        if let Some(running) = self.running().get_mut(&recording.serial) {
+            running.held = Arc::downgrade(held);
+        }
     }
+}
+
+async fn start_rows(
+    ready: Ready,
+    recording: &mut Recording,
+) -> Result<SendableRecordBatchStream, EngineError> {
+    let Planned { session, plan, .. } = ready.planned;
+    let plan = session.state().create_physical_plan(&plan).await;
+    let plan = plan.map_err(EngineError::from_execution)?;
+    recording.plan = Some(Arc::clone(&plan));
+    let stream = execute_stream(plan, session.task_ctx());
+    stream.map_err(EngineError::from_execution)
+}
+
+/// Makes a change to its end, also when the client goes away: it is made and recorded, or neither.
+async fn detached<F>(
+    mut recording: Recording,
+    permit: Permit,
+    made: F,
+) -> Result<Option<u64>, EngineError>
+where
+    F: Future<Output = Result<Option<u64>, EngineError>> + Send + 'static,
+{
+    let task = tokio::spawn(async move {
+        let made = made.await;
+        drop(permit);
+        recording.conclude(made)
+    });
+    let made = task.await;
+    made.unwrap_or_else(|error| Err(EngineError::Bug(error.to_string())))
 }
 
 fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {
@@ -410,11 +505,10 @@ fn schema_of(planned: &Planned) -> SchemaRef {
 
 /// The rows of a running query. Dropping it ends the query.
 pub struct Rows {
-    stream: SendableRecordBatchStream,
+    held: Held,
     /// Comes when the query is cancelled.
-    end: Pin<Box<WaitForCancellationFutureOwned>>,
+    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     recording: Recording,
-    _permit: Permit,
 }
 
 impl fmt::Debug for Rows {
@@ -433,11 +527,21 @@ impl Stream for Rows {
         if this.recording.has_ended {
             return Poll::Ready(None);
         }
-        if this.end.poll_unpin(context).is_ready() {
-            this.recording.end(QueryState::Cancelled, None);
+        if this.cancelled.poll_unpin(context).is_ready() {
+            this.recording.failed(&EngineError::Cancelled);
             return Poll::Ready(Some(Err(EngineError::Cancelled)));
         }
-        this.stream.poll_next_unpin(context).map(|next| match next {
+        let next = {
+            let mut held = this.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some((stream, _)) = held.as_mut() else {
+                return Poll::Pending;
+            };
+            let Poll::Ready(next) = stream.poll_next_unpin(context) else {
+                return Poll::Pending;
+            };
+            next
+        };
+        Poll::Ready(match next {
             Some(Ok(batch)) => {
                 this.recording.rows += batch.num_rows() as u64;
                 Some(Ok(batch))
@@ -448,7 +552,7 @@ impl Stream for Rows {
                 Some(Err(error))
             }
             None => {
-                this.recording.end(QueryState::Done, None);
+                this.recording.conclude_as(QueryState::Done, None);
                 None
             }
         })
@@ -467,6 +571,8 @@ struct Recording {
     plan: Option<Arc<dyn ExecutionPlan>>,
     rows: u64,
     has_ended: bool,
+    serial: u64,
+    end: CancellationToken,
 }
 
 impl fmt::Debug for Recording {
@@ -479,7 +585,17 @@ impl fmt::Debug for Recording {
 
 impl Recording {
     fn new(queries: Arc<Queries>, query_id: Uuid, sql: &Arc<str>, caller: Caller) -> Self {
+        let serial = queries.serial.fetch_add(1, Ordering::Relaxed);
+        let end = CancellationToken::new();
+        let running = Running {
+            query_id,
+            end: end.clone(),
+            held: Weak::new(),
+        };
+        queries.running().insert(serial, running);
         Self {
+            serial,
+            end,
             submitted_at: queries.engine.catalog().now(),
             queries,
             query_id,
@@ -501,7 +617,7 @@ impl Recording {
         match &made {
             Ok(rows) => {
                 self.rows = rows.unwrap_or(0);
-                self.end(QueryState::Done, None);
+                self.conclude_as(QueryState::Done, None);
             }
             Err(error) => self.failed(error),
         }
@@ -509,14 +625,17 @@ impl Recording {
     }
 
     fn failed(&mut self, error: &EngineError) {
-        self.end(QueryState::Failed, Some(error.to_string()));
+        match error {
+            EngineError::Cancelled => self.conclude_as(QueryState::Cancelled, None),
+            error => self.conclude_as(QueryState::Failed, Some(error.to_string())),
+        }
     }
 
-    fn end(&mut self, state: QueryState, error: Option<String>) {
+    fn conclude_as(&mut self, state: QueryState, error: Option<String>) {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
-        self.queries.ends().remove(&self.query_id);
+        self.queries.running().remove(&self.serial);
         let counters = &self.queries.counters;
         let counter = match state {
             QueryState::Done => &counters.done,
@@ -545,7 +664,7 @@ impl Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.end(QueryState::Cancelled, None);
+        self.conclude_as(QueryState::Cancelled, None);
     }
 }
 

@@ -34,13 +34,14 @@ pub struct QueryOptions {
 /// The versions of tables that a statement saw, so that it can be planned again over the same rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pins {
-    /// Of each table that the SQL names without a version.
-    pub tables: Vec<(TableName, i64)>,
+    /// Of each table that the SQL names without a version, with Delta's id of the table.
+    pub tables: Vec<(TableName, i64, String)>,
     /// Of each `VERSION AS OF` and `TIMESTAMP AS OF`, in the order of the text.
     pub clauses: Vec<i64>,
 }
 
 /// A query that has been planned.
+#[derive(Clone)]
 pub struct Planned {
     /// The session that the plan belongs to.
     pub session: SessionContext,
@@ -48,6 +49,23 @@ pub struct Planned {
     pub plan: LogicalPlan,
     /// The versions that it reads.
     pub pins: Pins,
+}
+
+impl Planned {
+    /// The same with both sides of each operator in one type, so that columns have the types in which they come.
+    ///
+    /// # Errors
+    /// When types do not fit.
+    pub(crate) fn coerced(self) -> Result<Self, EngineError> {
+        let state = self.session.state();
+        let options = state.config_options();
+        let analyzer = state.analyzer();
+        let plan = analyzer.execute_and_check(self.plan, options, |_, _| {});
+        Ok(Self {
+            plan: plan.map_err(EngineError::from_planning)?,
+            ..self
+        })
+    }
 }
 
 impl fmt::Debug for Planned {
@@ -203,13 +221,21 @@ impl Engine {
                 let snapshot = self.catalog().snapshot(&table.name, at).await?;
                 let name = &table.name;
                 names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
-                seen.tables.push((name.clone(), snapshot.version));
+                seen.tables
+                    .push((name.clone(), snapshot.version, snapshot.table_id.clone()));
             }
         }
-        for (name, version) in pins.iter().flat_map(|pins| &pins.tables) {
+        for (name, version, table_id) in pins.iter().flat_map(|pins| &pins.tables) {
             let snapshot = self.catalog().snapshot_seen(name, *version).await?;
+            if snapshot.table_id != *table_id {
+                return Err(EngineError::invalid(
+                    format!("table `{name}` was made anew since the statement was planned"),
+                    None,
+                    "run the statement again".to_owned(),
+                ));
+            }
             names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
-            seen.tables.push((name.clone(), *version));
+            seen.tables.push((name.clone(), *version, table_id.clone()));
         }
         let made = statement.makes_or_drops();
         names.extend(
@@ -313,7 +339,7 @@ fn not_reading() -> EngineError {
     EngineError::invalid(
         "only queries are possible here: the statement changes or sets something",
         None,
-        "write a SELECT; tables change by pipelines".to_owned(),
+        "write a SELECT; tables change by pipelines, and by clients of `lakegate serve`".to_owned(),
     )
 }
 

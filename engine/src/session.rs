@@ -138,7 +138,7 @@ impl Engine {
             .build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
-        let catalog = OverlayCatalog::new(inner, overlays, functions, absent);
+        let catalog = OverlayCatalog::new(inner, overlays, functions, absent, schema);
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(catalog));
         PinnedSession { context, pinned }

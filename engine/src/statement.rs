@@ -8,13 +8,14 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, ObjectType, Spanned, Statement as SqlStatement, TableFactor, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Expr, LimitClause, ObjectName, ObjectType, Query, Spanned, Statement as SqlStatement,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
 use lakegate_rules::sql;
 
+use crate::change::WHAT_CHANGES_TABLES;
 use crate::parameters::{self, ParameterUse};
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
 use crate::time_travel::{self, VersionUse};
@@ -141,8 +142,8 @@ impl Statement {
     /// Whether the statement asks which tables there are.
     pub(crate) fn lists_tables(&self) -> bool {
         resolve_table_references(&self.inner, true).is_ok_and(|(references, _)| {
-            let mut schemas = references.iter().filter_map(TableReference::schema);
-            schemas.any(|schema| schema == INFORMATION_SCHEMA)
+            let mut schemas = references.iter().map(TableReference::schema);
+            schemas.any(|schema| schema.unwrap_or(&self.options.schema) == INFORMATION_SCHEMA)
         })
     }
 
@@ -161,6 +162,15 @@ impl Statement {
         typed.collect()
     }
 
+    /// The types of the parameters of which DataFusion's planner does not find them: those that name versions, or
+    /// numbers of rows.
+    pub(crate) fn known_types(&self) -> BTreeMap<String, DataType> {
+        let mut limits = Limits(BTreeMap::new());
+        let _always_continues = visit(&self.inner, &mut limits);
+        limits.0.extend(self.version_types());
+        limits.0
+    }
+
     /// Refuses a statement that neither reads nor changes a table in a way that there is.
     ///
     /// # Errors
@@ -170,6 +180,8 @@ impl Statement {
             DfStatement::Statement(statement) => matches!(
                 statement.as_ref(),
                 SqlStatement::Insert(_)
+                    | SqlStatement::Update(_)
+                    | SqlStatement::Delete(_)
                     | SqlStatement::CreateTable(_)
                     | SqlStatement::Drop {
                         object_type: ObjectType::Table,
@@ -186,9 +198,7 @@ impl Statement {
         let words: Vec<&str> = text.split(' ').take_while(is_keyword).take(3).collect();
         Err(EngineError::Unsupported {
             message: format!("`{}` is not supported here", words.join(" ")),
-            hint: Some(
-                "tables change by INSERT, CREATE TABLE and DROP TABLE, and by pipelines".to_owned(),
-            ),
+            hint: Some(WHAT_CHANGES_TABLES.to_owned()),
         })
     }
 
@@ -386,6 +396,41 @@ pub(crate) fn table_name(
             place,
             error.hint().map(str::to_owned),
         )),
+    }
+}
+
+/// Collects the parameters that are numbers of rows: behind LIMIT, OFFSET and FETCH.
+struct Limits(BTreeMap<String, DataType>);
+
+impl Visitor for Limits {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let mut numbers: Vec<&Expr> = Vec::new();
+        match &query.limit_clause {
+            Some(LimitClause::LimitOffset { limit, offset, .. }) => {
+                numbers.extend(limit);
+                numbers.extend(offset.as_ref().map(|offset| &offset.value));
+            }
+            Some(LimitClause::OffsetCommaLimit { offset, limit }) => {
+                numbers.extend([offset, limit]);
+            }
+            None => {}
+        }
+        let fetched = query
+            .fetch
+            .as_ref()
+            .and_then(|fetch| fetch.quantity.as_ref());
+        numbers.extend(fetched);
+        for number in numbers {
+            if let Expr::Value(value) = number
+                && let Value::Placeholder(text) = &value.value
+            {
+                let name = text.trim_start_matches(['$', ':']).to_owned();
+                self.0.insert(name, DataType::Int64);
+            }
+        }
+        ControlFlow::Continue(())
     }
 }
 

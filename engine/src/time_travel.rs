@@ -14,7 +14,7 @@
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
@@ -88,6 +88,16 @@ impl VersionUse {
         let value = parameters
             .get(name)
             .ok_or_else(|| unknown(used, parameters))?;
+        // Clients send numbers, texts and times in whichever type they have them.
+        let wanted = match (unit, value.data_type()) {
+            (Unit::Version, data_type) if data_type.is_integer() => DataType::Int64,
+            (Unit::Timestamp, DataType::LargeUtf8 | DataType::Utf8View) => DataType::Utf8,
+            (Unit::Timestamp, DataType::Timestamp(_, zone)) => {
+                DataType::Timestamp(TimeUnit::Microsecond, zone)
+            }
+            (_, data_type) => data_type,
+        };
+        let value = &value.cast_to(&wanted).unwrap_or_else(|_| value.clone());
         match (unit, value) {
             (Unit::Version, ScalarValue::Int64(Some(version))) => {
                 self.version(&version.to_string())

@@ -119,6 +119,7 @@ impl Runner {
                 partition_by: publish.partition_by.clone(),
                 schema_evolution: publish.schema_evolution,
                 target_file_bytes: publish.target_file_bytes,
+                ..WriteOptions::default()
             },
             context: WriteContext {
                 run: Some(self.run.clone()),

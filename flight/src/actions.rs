@@ -11,7 +11,7 @@ use arrow_flight::{
     RenewFlightEndpointRequest,
 };
 use bytes::Bytes;
-use lakegate_engine::CATALOG;
+use lakegate_engine::{CATALOG, is_schema};
 use prost::Message;
 use tonic::Status;
 
@@ -148,17 +148,19 @@ fn set(statements: Statements<'_>, request: &SetSessionOptionsRequest) -> Answer
     let mut in_schema = statements.session.schema.clone();
     let mut errors = HashMap::new();
     for (name, value) in &request.session_options {
+        let is_unset = value.kind.is_none() || value.as_text() == Some("");
         let wrong = match (name.as_str(), value.as_text()) {
-            ("catalog", Some(CATALOG) | None) => None,
-            ("catalog", Some(_)) => Some(SetError::InvalidValue),
-            ("schema", Some(schema)) if !schema.is_empty() => {
-                in_schema = Some(schema.to_ascii_lowercase());
-                None
-            }
-            ("schema", _) => {
+            ("catalog", _) if is_unset => None,
+            ("catalog", Some(CATALOG)) => None,
+            ("schema", _) if is_unset => {
                 in_schema = None;
                 None
             }
+            ("schema", Some(schema)) if is_schema(schema) => {
+                in_schema = Some(schema.to_ascii_lowercase());
+                None
+            }
+            ("catalog" | "schema", _) => Some(SetError::InvalidValue),
             _ => Some(SetError::InvalidName),
         };
         if let Some(wrong) = wrong {

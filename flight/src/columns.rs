@@ -79,7 +79,7 @@ fn of_column(data_type: &DataType) -> HashMap<String, String> {
 }
 
 /// The type that clients get for values of a type.
-fn told(data_type: &DataType) -> DataType {
+pub(crate) fn told(data_type: &DataType) -> DataType {
     let nullable = |field: &FieldRef| {
         let field = field.as_ref().clone();
         let data_type = told(field.data_type());

@@ -16,7 +16,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use lakegate_engine::EngineError;
 use tonic::Status;
 
-use crate::status;
+use crate::{columns, status};
 
 /// Messages on their way to a client.
 pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
@@ -66,10 +66,19 @@ fn as_told(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arrow
         ..CastOptions::default()
     };
     let columns = std::iter::zip(batch.columns(), schema.fields()).map(|(column, field)| {
-        match column.data_type() == field.data_type() {
-            true => Ok(Arc::clone(column)),
-            false => cast_with_options(column, field.data_type(), &safe),
+        let wanted = field.data_type();
+        if column.data_type() == wanted {
+            return Ok(Arc::clone(column));
         }
+        // Another type than the plan's would change values.
+        if columns::told(column.data_type()) != *wanted {
+            return Err(ArrowError::SchemaError(format!(
+                "column `{}` comes as {}, and was told to be {wanted}",
+                field.name(),
+                column.data_type()
+            )));
+        }
+        cast_with_options(column, wanted, &safe)
     });
     let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
@@ -79,16 +88,27 @@ fn as_told(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Arrow
 /// A batch in pieces that fit into a message each, unless one row does not.
 fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
     let mut pieces = Vec::new();
-    let mut left = vec![batch];
-    while let Some(batch) = left.pop() {
+    let mut left = vec![(bytes_of(&batch), batch)];
+    while let Some((bytes, batch)) = left.pop() {
         let rows = batch.num_rows();
-        if rows <= 1 || bytes_of(&batch) <= MESSAGE_BYTES {
+        if rows <= 1 || bytes <= MESSAGE_BYTES {
             pieces.push(batch);
             continue;
         }
+        let first = batch.slice(0, rows / 2);
+        let bytes_of_first = bytes_of(&first);
+        if bytes_of_first >= bytes {
+            // Values of lists count whole in each piece: all rows are taken for equally long.
+            let rows_of_piece = (rows / bytes.div_ceil(MESSAGE_BYTES)).max(1);
+            for from in (0..rows).step_by(rows_of_piece) {
+                pieces.push(batch.slice(from, rows_of_piece.min(rows - from)));
+            }
+            continue;
+        }
+        let second = batch.slice(rows / 2, rows - rows / 2);
         // The first half is next.
-        left.push(batch.slice(rows / 2, rows - rows / 2));
-        left.push(batch.slice(0, rows / 2));
+        left.push((bytes_of(&second), second));
+        left.push((bytes_of_first, first));
     }
     pieces
 }
@@ -105,10 +125,36 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{AsArray, StringArray};
+    use datafusion::arrow::array::{AsArray, Float64Array, Int64Builder, ListBuilder, StringArray};
     use datafusion::arrow::datatypes::{DataType, Field};
 
     use super::*;
+
+    #[test]
+    fn lists_are_cut_into_few_pieces() {
+        let mut lists = ListBuilder::new(Int64Builder::new());
+        for row in 0..8_000 {
+            lists.append_value((0..100).map(|value| Some(row * value)));
+        }
+        let lists: ArrayRef = Arc::new(lists.finish());
+        let schema = Schema::new(vec![Field::new("list", lists.data_type().clone(), true)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![lists]).unwrap();
+        let pieces = pieces(batch);
+        assert!((2..10).contains(&pieces.len()), "{}", pieces.len());
+        assert_eq!(
+            pieces.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            8_000
+        );
+    }
+
+    #[test]
+    fn rows_of_another_type_than_was_told_are_refused() {
+        let numbers: ArrayRef = Arc::new(Float64Array::from(vec![2.5]));
+        let of = |data_type| Arc::new(Schema::new(vec![Field::new("n", data_type, true)]));
+        let batch = RecordBatch::try_new(of(DataType::Float64), vec![numbers]).unwrap();
+        assert!(as_told(&batch, &of(DataType::Int64)).is_err());
+        assert!(as_told(&batch, &of(DataType::Float64)).is_ok());
+    }
 
     #[test]
     fn skewed_batch_is_cut_where_its_bytes_are() {

@@ -22,18 +22,51 @@ use crate::status;
 /// Bytes of values that a client may carry in a handle.
 const MOST_CARRIED_BYTES: usize = 1 << 20;
 
-/// The batches that a client sends.
+/// Rows of values that one statement takes.
+const MOST_ROWS: usize = 1_000;
+
+/// Bytes of values that one statement takes.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The batches of values that a client sends.
 pub(crate) async fn batches<S>(sent: S) -> Result<Vec<RecordBatch>, Status>
 where
     S: Stream<Item = Result<FlightData, Status>> + Send + 'static,
 {
+    let mut bytes = 0;
     let messages = sent.map_err(|status| FlightError::Tonic(Box::new(status)));
-    let batches = FlightRecordBatchStream::new_from_flight_data(messages);
-    let batches: Result<Vec<RecordBatch>, FlightError> = batches.try_collect().await;
-    batches.map_err(|error| match error {
-        FlightError::Tonic(status) => *status,
-        other => status::malformed("the values of the parameters", other),
-    })
+    let messages = messages.and_then(move |message| {
+        bytes += message.data_body.len();
+        let is_too_much = bytes > MOST_BYTES;
+        futures::future::ready(match is_too_much {
+            false => Ok(message),
+            true => Err(FlightError::Tonic(Box::new(too_much(&format!(
+                "the values of the parameters take more than {MOST_BYTES} bytes"
+            ))))),
+        })
+    });
+    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+    let (mut taken, mut rows) = (Vec::new(), 0);
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| match error {
+            FlightError::Tonic(status) => *status,
+            other => status::malformed("the values of the parameters", other),
+        })?;
+        rows += batch.num_rows();
+        if rows > MOST_ROWS {
+            return Err(too_much(&format!(
+                "more than {MOST_ROWS} rows of values were bound to one statement"
+            )));
+        }
+        taken.push(batch);
+    }
+    Ok(taken)
+}
+
+fn too_much(what: &str) -> Status {
+    Status::invalid_argument(format!(
+        "{what}\nhint: send the rows as a stream: `adbc_ingest`"
+    ))
 }
 
 /// The batches that a client sends, as they come, and their columns.

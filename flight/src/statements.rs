@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use arrow_flight::sql::{
-    ActionCreatePreparedStatementResult, CommandStatementIngest, ProstMessageExt,
+    ActionCreatePreparedStatementResult, Any, CommandStatementIngest, ProstMessageExt,
     TableExistsOption, TableNotExistOption, TicketStatementQuery,
 };
 use arrow_flight::{FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
@@ -51,7 +51,7 @@ struct Fetchable {
     query_id: Uuid,
     #[serde(flatten)]
     statement: Carried,
-    tables: Vec<(String, i64)>,
+    tables: Vec<(String, i64, String)>,
     clauses: Vec<i64>,
     /// Whether it was a change, which is made already.
     #[serde(default)]
@@ -134,7 +134,7 @@ impl Statements<'_> {
             query_id,
             statement: carried,
             tables: tables
-                .map(|(name, version)| (name.to_string(), *version))
+                .map(|(name, version, id)| (name.to_string(), *version, id.clone()))
                 .collect(),
             clauses: pins.clauses.clone(),
             is_done: false,
@@ -245,6 +245,13 @@ impl Statements<'_> {
 
     /// The columns of a statement's rows.
     pub(crate) async fn schema(&self, carried: &Carried) -> Result<Bytes, Status> {
+        let request = self.request(carried, None)?;
+        let is_query = self.queries.is_query(&request);
+        let is_query = is_query.map_err(|error| status::of_engine(&error))?;
+        if is_query && carried.values.is_some() {
+            let ready = self.planned(request).await?;
+            return encode::schema(&columns::advertised(&ready.schema));
+        }
         let prepared = self.queries.prepare(&carried.sql, &carried.schema).await;
         let prepared = prepared.map_err(|error| status::of_engine(&error))?;
         encode::schema(&columns::advertised(&prepared.schema))
@@ -258,9 +265,9 @@ impl Statements<'_> {
                 Schema::empty(),
             ))));
         }
-        let tables = fetchable.tables.iter().map(|(name, version)| {
+        let tables = fetchable.tables.iter().map(|(name, version, id)| {
             let name = name.parse();
-            name.map(|name| (name, *version))
+            name.map(|name| (name, *version, id.clone()))
         });
         let tables: Result<Vec<_>, _> = tables.collect();
         let pins = Pins {
@@ -284,12 +291,7 @@ impl Statements<'_> {
             .filter_map(|endpoint| endpoint.ticket.as_ref());
         let mut is_cancelled = false;
         for ticket in tickets {
-            let any = arrow_flight::sql::Any::decode(&*ticket.ticket);
-            let any = any.map_err(|error| status::malformed("the ticket", error))?;
-            let ticket: Option<TicketStatementQuery> = any
-                .unpack()
-                .map_err(|error| status::malformed("the ticket", error))?;
-            let Some(ticket) = ticket else {
+            let Some(ticket) = statement_ticket(ticket)? else {
                 continue;
             };
             let fetchable = self.fetchable(&ticket.statement_handle)?;
@@ -303,12 +305,7 @@ impl Statements<'_> {
         let ticket = endpoint.ticket.as_ref();
         let ticket =
             ticket.ok_or_else(|| Status::invalid_argument("the endpoint has no ticket"))?;
-        let any = arrow_flight::sql::Any::decode(&*ticket.ticket);
-        let any = any.map_err(|error| status::malformed("the ticket", error))?;
-        let old: Option<TicketStatementQuery> = any
-            .unpack()
-            .map_err(|error| status::malformed("the ticket", error))?;
-        let Some(old) = old else {
+        let Some(old) = statement_ticket(ticket)? else {
             // Metadata can be fetched at any time.
             return Ok(endpoint);
         };
@@ -363,6 +360,14 @@ impl Statements<'_> {
             "the statement is somebody else's",
         ))
     }
+}
+
+/// The ticket of a statement; none for one of metadata.
+fn statement_ticket(ticket: &Ticket) -> Result<Option<TicketStatementQuery>, Status> {
+    let any = Any::decode(&*ticket.ticket);
+    let any = any.map_err(|error| status::malformed("the ticket", error))?;
+    any.unpack()
+        .map_err(|error| status::malformed("the ticket", error))
 }
 
 /// Where a client wants its rows.

@@ -21,16 +21,35 @@ pub(crate) fn of_engine(failure: &EngineError) -> Status {
             "the server could not carry the statement out; its log says why",
         );
     }
+    let text = |text: &str| without_locations(text);
     let place = failure.place().map(|place| format!("{place}: "));
-    let hint = failure.hint().map(|hint| format!("\nhint: {hint}"));
+    let hint = failure.hint().map(|hint| format!("\nhint: {}", text(hint)));
+    let message = text(&failure.to_string());
     Status::new(
         code,
         format!(
-            "{}{failure}{}",
+            "{}{message}{}",
             place.unwrap_or_default(),
             hint.unwrap_or_default()
         ),
     )
+}
+
+/// Bytes of the longest message: it travels in a header, of which clients take 8 KiB.
+const MOST_MESSAGE_BYTES: usize = 3 << 10;
+
+/// A message without the places of files, and no longer than clients take.
+fn without_locations(message: &str) -> String {
+    let words = message.split(' ').map(|word| match word.contains("://") {
+        true => "its location",
+        false => word,
+    });
+    let message = words.collect::<Vec<_>>().join(" ");
+    let end = message.floor_char_boundary(MOST_MESSAGE_BYTES);
+    match end < message.len() {
+        true => format!("{} ...", &message[..end]),
+        false => message,
+    }
 }
 
 /// Of something that a client sent back.

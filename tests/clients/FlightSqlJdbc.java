@@ -31,6 +31,7 @@ public final class FlightSqlJdbc {
     address = arguments[0];
     test("queries give rows", FlightSqlJdbc::queries);
     test("values are bound", FlightSqlJdbc::binds);
+    test("numbers of rows are bound", FlightSqlJdbc::bindsNumbersOfRows);
     test("catalogs, schemas, tables, columns and types are listed", FlightSqlJdbc::lists);
     test("the server says what it can do", FlightSqlJdbc::describesItself);
     test("tables are made, filled and dropped", FlightSqlJdbc::changes);
@@ -148,6 +149,15 @@ public final class FlightSqlJdbc {
     }
   }
 
+  private static void bindsNumbersOfRows(Connection connection) throws Exception {
+    String sql = "SELECT id FROM silver.orders ORDER BY id LIMIT ? OFFSET ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setInt(1, 2);
+      statement.setLong(2, 5);
+      expect(List.of("6", "7"), column(statement.executeQuery(), "id"));
+    }
+  }
+
   private static void lists(Connection connection) throws Exception {
     DatabaseMetaData metadata = connection.getMetaData();
     expect(List.of("lakegate"), column(metadata.getCatalogs(), "TABLE_CAT"));
@@ -214,7 +224,7 @@ public final class FlightSqlJdbc {
 
   private static void mistakes(Connection connection) throws Exception {
     expectError(connection, "SELECT custmer FROM silver.orders", "did you mean `customer`?");
-    expectError(connection, "DELETE FROM silver.orders", "`DELETE FROM` is not supported");
+    expectError(connection, "CREATE VIEW v AS SELECT 1", "`CREATE VIEW` is not supported");
   }
 
   private static void logsIn(Connection connection) throws Exception {

@@ -146,6 +146,13 @@ class Adbc(unittest.TestCase):
                     self.assertEqual(cursor.fetchall(), [(100,)])
         with self.assertRaises(adbc_driver_manager.Error):
             self.rows("SELECT count(*) FROM orders")
+        with connect() as connection:
+            connection.adbc_current_db_schema = "silver"
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM generate_series(1, 3)")
+                self.assertEqual(cursor.fetchall(), [(3,)])
+            with self.assertRaises(adbc_driver_manager.Error):
+                connection.adbc_current_db_schema = "no.schema"
 
     def test_schema_is_known_without_running(self) -> None:
         schema = self.cursor.adbc_execute_schema("SELECT id, amount FROM silver.orders")
@@ -178,6 +185,76 @@ class Adbc(unittest.TestCase):
         self.refused("SELECT * FROM bronze.copy", adbc_driver_manager.Error, "does not exist")
         self.rows("DROP TABLE IF EXISTS bronze.copy")
         self.refused("DROP TABLE bronze.copy", adbc_driver_manager.Error, "does not exist")
+
+    def test_rows_are_updated_and_deleted(self) -> None:
+        self.rows("CREATE TABLE bronze.changed AS SELECT id, customer, amount FROM silver.orders")
+        self.rows("UPDATE bronze.changed SET amount = amount + 1, customer = 'x' WHERE id <= 10")
+        self.assertEqual(self.cursor.rowcount, 10)
+        self.assertEqual(self.rows("SELECT count(*) FROM bronze.changed WHERE customer = 'x'"), [(10,)])
+        self.assertEqual(self.rows("SELECT amount FROM bronze.changed WHERE id = 1"), [(decimal.Decimal("2.50"),)])
+        self.rows("DELETE FROM bronze.changed WHERE customer = ? AND id > ?", ["x", 5])
+        self.assertEqual(self.cursor.rowcount, 5)
+        self.rows("DELETE FROM bronze.changed WHERE id > 1000")
+        self.assertEqual(self.cursor.rowcount, 0)
+        self.assertEqual(self.rows("SELECT count(*) FROM bronze.changed"), [(95,)])
+        unsupported = self.connection.NotSupportedError
+        self.refused("DELETE FROM bronze.changed WHERE id IN (SELECT id FROM silver.orders)", unsupported, "subquery")
+        self.rows("DELETE FROM bronze.changed")
+        self.assertEqual(self.rows("SELECT count(*) FROM bronze.changed"), [(0,)])
+        self.rows("DROP TABLE bronze.changed")
+        refused = adbc_driver_manager.Error
+        self.refused("UPDATE silver.orders SET customer = NULL WHERE id = 1", refused, "customer/not_null")
+        self.refused("DELETE FROM lakegate.runs", refused, "lakegate.runs")
+
+    def test_columns_have_the_types_of_all_their_values(self) -> None:
+        half = decimal.Decimal("2.50")
+        self.assertEqual(self.rows("SELECT 1 AS a UNION ALL SELECT 2.5 ORDER BY 1"), [(1.0,), (2.5,)])
+        sql = "SELECT CASE WHEN id < 0 THEN 0 ELSE amount END FROM silver.orders WHERE id = 2"
+        self.assertEqual(self.rows(sql), [(half,)])
+        self.assertEqual(self.rows("SELECT NULL AS a UNION ALL SELECT 'x' ORDER BY 1"), [("x",), (None,)])
+        self.rows("CREATE TABLE bronze.both AS SELECT 1 AS a UNION ALL SELECT 2.5")
+        self.assertEqual(self.rows("SELECT sum(a) FROM bronze.both"), [(3.5,)])
+        self.rows("DROP TABLE bronze.both")
+
+    def test_one_of_many_makes_a_table(self) -> None:
+        made, refused = [], []
+
+        def make(number: int) -> None:
+            with connect() as connection, connection.cursor() as cursor:
+                try:
+                    cursor.execute(f"CREATE TABLE bronze.raced AS SELECT {number} AS number")
+                    cursor.fetchall()
+                    made.append(number)
+                except adbc_driver_manager.Error as error:
+                    refused.append(str(error))
+
+        threads = [threading.Thread(target=make, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(made), 1, refused)
+        self.assertTrue(all("exists already" in message for message in refused), refused)
+        self.assertEqual(self.rows("SELECT number FROM bronze.raced"), [(made[0],)])
+        self.rows("DROP TABLE bronze.raced")
+
+    def test_many_writers_lose_no_row(self) -> None:
+        self.rows("CREATE TABLE bronze.shared (writer BIGINT)")
+
+        def write(writer: int) -> None:
+            with connect() as connection, connection.cursor() as cursor:
+                for _ in range(3):
+                    cursor.execute("INSERT INTO bronze.shared VALUES (?)", [writer])
+                    cursor.fetchall()
+
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        counts = self.rows("SELECT writer, count(*) FROM bronze.shared GROUP BY writer ORDER BY writer")
+        self.assertEqual(counts, [(writer, 3) for writer in range(4)])
+        self.rows("DROP TABLE bronze.shared")
 
     def test_gate_refuses_rows_that_fail_the_rules(self) -> None:
         before = self.rows("SELECT count(*), sum(amount) FROM silver.orders")
@@ -290,6 +367,13 @@ class FlightSqlDbapi(unittest.TestCase):
             self.assertEqual(self.table(planned).to_pylist(), [{"n": 1}])
             now = self.client.execute("SELECT count(*) AS n FROM bronze.pinned")
             self.assertEqual(self.table(now).to_pylist(), [{"n": 2}])
+            cursor.execute("DROP TABLE bronze.pinned")
+            cursor.fetchall()
+            cursor.execute("CREATE TABLE bronze.pinned AS SELECT 'another' AS name")
+            cursor.fetchall()
+            with self.assertRaises(pyarrow.ArrowException) as raised:
+                self.table(now)
+            self.assertIn("pinned", str(raised.exception))
             cursor.execute("DROP TABLE bronze.pinned")
             cursor.fetchall()
 

@@ -19,13 +19,13 @@ use deltalake::protocol::SaveMode;
 use tracing::{info, warn};
 
 use super::source::{FirstError, keeping_errors};
-use super::{Batch, SchemaEvolution, Write, WriteMode, WriteOutcome, Written, columns};
+use super::{Batch, Expects, SchemaEvolution, Write, WriteMode, WriteOutcome, Written, columns};
 use crate::gate::Trust;
 use crate::table::GatedTable;
 use crate::{Catalog, CatalogError, TableName};
 
 /// How often a write starts over when other writers changed what it builds on.
-const MAX_ATTEMPTS: u32 = 8;
+pub(super) const MAX_ATTEMPTS: u32 = 8;
 
 /// Rows in one row group, so that a point look-up decodes little.
 const ROWS_PER_ROW_GROUP: usize = 262_144;
@@ -108,6 +108,19 @@ impl Catalog {
         let table = self
             .open_gated(&write.table, write.context.clone(), trust)
             .await?;
+        match write.options.expects {
+            Expects::Absence if table.exists => {
+                return Err(CatalogError::invalid(
+                    format!("table `{}` exists already", write.table),
+                    "choose another name; `lakegate catalog drop --purge` deletes one, and what is left in its folder"
+                        .to_owned(),
+                ));
+            }
+            Expects::Presence if !table.exists => {
+                self.entry(&write.table).await?;
+            }
+            _ => {}
+        }
         let mut transactions = Vec::new();
         if let Some(batch) = &write.context.batch {
             let is_done = self.batch_in(&table, batch, &write.mode).await?.is_some();

@@ -42,7 +42,7 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     max_queries: Option<usize>,
 
-    /// Queries of one user that run at once; half of all when absent
+    /// Queries of one user that run at once; as many as of all when absent
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     max_queries_of_user: Option<usize>,
 
@@ -86,7 +86,7 @@ impl Serve {
     fn limits(&self) -> AdmissionLimits {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let running = self.max_queries.unwrap_or(processors * 2);
-        let of_one = self.max_queries_of_user.unwrap_or(running.div_ceil(2));
+        let of_one = self.max_queries_of_user.unwrap_or(running);
         AdmissionLimits {
             running,
             running_of_one: of_one.min(running),

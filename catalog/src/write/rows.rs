@@ -1,0 +1,161 @@
+//! Deletes and updates rows of a table where they are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, DataFusionError};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::prelude::SessionContext;
+use tracing::info;
+
+use super::run::{MAX_ATTEMPTS, delta_session, writer_properties};
+use super::{WriteContext, WriteOutcome, Written};
+use crate::gate::Trust;
+use crate::table::GatedTable;
+use crate::{Catalog, CatalogError, TableName};
+
+/// What is done to rows of a table.
+#[derive(Debug, Clone)]
+pub enum RowChange {
+    /// They are deleted.
+    Delete,
+    /// Columns of theirs are set, each to a value of its row.
+    Update(Vec<(String, Expr)>),
+}
+
+/// Rows that a change met.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// How many, when that is known.
+    pub rows: Option<u64>,
+    /// What the table is after it.
+    pub written: Written,
+}
+
+impl Catalog {
+    /// Deletes or updates the rows for which a condition is true, all without one, in one commit through the gate. When
+    /// other writers change the table meanwhile, it starts over, a few times.
+    ///
+    /// # Errors
+    /// As [`Catalog::write`], and [`CatalogError::NotFound`] when there is no such table.
+    pub async fn change_rows(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        change: &RowChange,
+        condition: Option<&Expr>,
+    ) -> Result<Changed, CatalogError> {
+        name.refuse_system("changed")?;
+        let mut attempt = 1;
+        loop {
+            match self.try_change(session, name, change, condition).await {
+                Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
+                    info!(table = %name, attempt, %message, "change starts over");
+                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+                    attempt += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_change(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        change: &RowChange,
+        condition: Option<&Expr>,
+    ) -> Result<Changed, CatalogError> {
+        let trust = Trust {
+            writes_its_files: true,
+            ..Trust::default()
+        };
+        let context = WriteContext::default();
+        let table = self.open_existing(name, context, trust).await?;
+        let columns = DFSchema::try_from(table.columns()?.schema.as_ref().clone());
+        let columns = columns.map_err(|error| unplanned(name, &error))?;
+        let planned = |expr: &Expr| {
+            let planned = plan(expr, &columns);
+            planned.map_err(|error| unplanned(name, &error))
+        };
+        let condition = condition.map(planned).transpose()?;
+        let before = table.version();
+        let state = Arc::new(delta_session(session));
+        let result = match change {
+            RowChange::Delete => {
+                let builder = table.table.clone().delete();
+                let builder = builder
+                    .with_session_state(state)
+                    .with_writer_properties(writer_properties());
+                let builder = match condition {
+                    Some(condition) => builder.with_predicate(condition),
+                    None => builder,
+                };
+                let deleted = builder.await;
+                deleted.map(|(table, metrics)| (table, metrics.num_deleted_rows))
+            }
+            RowChange::Update(assignments) => {
+                let mut builder = table
+                    .table
+                    .clone()
+                    .update()
+                    .with_session_state(state)
+                    .with_writer_properties(writer_properties());
+                if let Some(condition) = condition {
+                    builder = builder.with_predicate(condition);
+                }
+                for (column, value) in assignments {
+                    builder = builder.with_update(Column::from_name(column), planned(value)?);
+                }
+                let updated = builder.await;
+                updated.map(|(table, metrics)| (table, Some(metrics.num_updated_rows)))
+            }
+        };
+        let rows = result.as_ref().ok().and_then(|(_, rows)| *rows);
+        let result = result.map(|(table, _)| table);
+        let table = self.conclude(table, result).await?;
+        self.changed(&table, before, rows).await
+    }
+
+    async fn changed(
+        &self,
+        table: &GatedTable,
+        before: i64,
+        rows: Option<usize>,
+    ) -> Result<Changed, CatalogError> {
+        let outcome = match table.version() == before {
+            // No row was met.
+            true => WriteOutcome::AlreadyDone,
+            false => WriteOutcome::Committed,
+        };
+        self.adopt(table).await?;
+        Ok(Changed {
+            rows: rows.map(|rows| rows as u64),
+            written: self.describe(table, outcome)?,
+        })
+    }
+}
+
+/// An expression over the columns of the table alone, with both sides of each operator in one type.
+fn plan(expr: &Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
+    let expr = expr.clone().transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
+            other => Transformed::no(other),
+        })
+    })?;
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .build();
+    ExprSimplifier::new(context).coerce(expr.data, columns)
+}
+
+fn unplanned(name: &TableName, error: &DataFusionError) -> CatalogError {
+    CatalogError::invalid(
+        format!("a condition or value for `{name}` cannot be planned: {error}"),
+        "write it over the columns of the table".to_owned(),
+    )
+}
