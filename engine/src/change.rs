@@ -88,7 +88,13 @@ impl Engine {
             ..QueryOptions::default()
         };
         let planned = self.understand(statement, options, Binding::Values).await?;
-        planned.coerced()
+        let planned = planned.coerced()?;
+        if let LogicalPlan::Dml(dml) = &planned.plan {
+            // What is wrong with the values themselves is found before anything is written.
+            let optimized = planned.session.state().optimize(&dml.input);
+            optimized.map_err(EngineError::from_execution)?;
+        }
+        Ok(planned)
     }
 
     /// Makes a change. The number of rows that it brought is returned, when it is known.
@@ -224,6 +230,14 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
             ];
             if let Some((_, what)) = what.iter().find(|(is_asked_for, _)| *is_asked_for) {
                 return Err(not_supported(what));
+            }
+            if create.input.schema().fields().is_empty() {
+                return Err(EngineError::invalid(
+                    "a table needs a column",
+                    None,
+                    "write `CREATE TABLE t (id BIGINT)`, or `CREATE TABLE t AS SELECT ...`"
+                        .to_owned(),
+                ));
             }
             Kind::Create {
                 table: named(&create.name, schema)?,

@@ -89,7 +89,8 @@ struct OverlaySchema {
 
 impl OverlaySchema {
     fn may_be_absent(&self, name: &str) -> bool {
-        self.functions.contains(name) || self.absent.as_deref() == Some(name)
+        let is_absent = |absent: &String| absent.eq_ignore_ascii_case(name);
+        self.functions.contains(name) || self.absent.as_ref().is_some_and(is_absent)
     }
 
     fn overlay(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {

@@ -8,8 +8,9 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, ObjectName, ObjectType, Query, Spanned, Statement as SqlStatement,
-    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
+    ColumnOption, CreateTable, DataType as SqlType, Expr, LimitClause, ObjectName, ObjectType,
+    Query, Spanned, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
@@ -190,6 +191,11 @@ impl Statement {
             ),
             _ => false,
         };
+        if let DfStatement::Statement(statement) = &self.inner
+            && let SqlStatement::CreateTable(create) = statement.as_ref()
+        {
+            expect_plain_columns(create)?;
+        }
         if is_change || self.is_reading() {
             return Ok(());
         }
@@ -397,6 +403,38 @@ pub(crate) fn table_name(
             error.hint().map(str::to_owned),
         )),
     }
+}
+
+/// Refuses columns that a table would not keep as they are written.
+fn expect_plain_columns(create: &CreateTable) -> Result<(), EngineError> {
+    let refused = |what: String, hint: &str| {
+        Err(EngineError::Unsupported {
+            message: format!("{what} is not supported here"),
+            hint: Some(hint.to_owned()),
+        })
+    };
+    for column in &create.columns {
+        let name = &column.name;
+        let kept = |option: &ColumnOption| matches!(option, ColumnOption::Null);
+        if let Some(option) = column.options.iter().find(|option| !kept(&option.option)) {
+            return refused(
+                format!("`{}` of column `{name}`", option.option),
+                "leave it out; what its values have to be is a check in the table's rules",
+            );
+        }
+        if let SqlType::Varchar(Some(_))
+        | SqlType::CharVarying(Some(_))
+        | SqlType::CharacterVarying(Some(_))
+        | SqlType::Char(_)
+        | SqlType::Character(_) = &column.data_type
+        {
+            return refused(
+                format!("the length of column `{name}`"),
+                "write VARCHAR; how long its texts may be is a check in the table's rules",
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Collects the parameters that are numbers of rows: behind LIMIT, OFFSET and FETCH.

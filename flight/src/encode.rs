@@ -7,7 +7,7 @@ use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -97,14 +97,6 @@ fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
         }
         let first = batch.slice(0, rows / 2);
         let bytes_of_first = bytes_of(&first);
-        if bytes_of_first >= bytes {
-            // Values of lists count whole in each piece: all rows are taken for equally long.
-            let rows_of_piece = (rows / bytes.div_ceil(MESSAGE_BYTES)).max(1);
-            for from in (0..rows).step_by(rows_of_piece) {
-                pieces.push(batch.slice(from, rows_of_piece.min(rows - from)));
-            }
-            continue;
-        }
         let second = batch.slice(rows / 2, rows - rows / 2);
         // The first half is next.
         left.push((bytes_of(&second), second));
@@ -114,13 +106,41 @@ fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
 }
 
 fn bytes_of(batch: &RecordBatch) -> usize {
-    let columns = batch.columns().iter();
-    let bytes = columns.map(|column| column.to_data().get_slice_memory_size());
+    batch.columns().iter().map(bytes_of_column).sum()
+}
+
+/// The bytes of an array's own values, those of lists too: by itself an array counts all that its lists share.
+fn bytes_of_column(column: &ArrayRef) -> usize {
+    let of_range = |values: &ArrayRef, from: usize, to: usize| {
+        size_of::<i64>() * column.len() + bytes_of_column(&values.slice(from, to - from))
+    };
+    if let Some(list) = column.as_list_opt::<i32>() {
+        let offsets = list.value_offsets();
+        return of_range(
+            list.values(),
+            offsets[0] as usize,
+            offsets[list.len()] as usize,
+        );
+    }
+    if let Some(list) = column.as_list_opt::<i64>() {
+        let offsets = list.value_offsets();
+        return of_range(
+            list.values(),
+            offsets[0] as usize,
+            offsets[list.len()] as usize,
+        );
+    }
+    if let Some(map) = column.as_map_opt() {
+        let offsets = map.value_offsets();
+        let entries: ArrayRef = Arc::new(map.entries().clone());
+        return of_range(&entries, offsets[0] as usize, offsets[map.len()] as usize);
+    }
+    if let Some(structs) = column.as_struct_opt() {
+        return structs.columns().iter().map(bytes_of_column).sum();
+    }
+    let bytes = column.to_data().get_slice_memory_size();
     // What cannot tell its size has no view types left, and is as large as its buffers.
-    bytes
-        .zip(batch.columns())
-        .map(|(bytes, column)| bytes.unwrap_or_else(|_| column.get_buffer_memory_size()))
-        .sum()
+    bytes.unwrap_or_else(|_| column.get_buffer_memory_size())
 }
 
 #[cfg(test)]

@@ -254,7 +254,11 @@ impl FlightService for FlightDoor {
         let first = match Pin::new(&mut sent).peek().await {
             Some(Ok(first)) => first,
             Some(Err(status)) => return Err(status.clone()),
-            None => return Err(Status::invalid_argument("nothing was sent")),
+            None => {
+                return Err(Status::invalid_argument(
+                    "nothing was sent\nhint: some clients send nothing when there are no rows: leave the call out then",
+                ));
+            }
         };
         let Some(descriptor) = &first.flight_descriptor else {
             return Err(Status::invalid_argument(

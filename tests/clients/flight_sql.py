@@ -112,6 +112,15 @@ class Adbc(unittest.TestCase):
         self.refused("CREATE VIEW v AS SELECT 1", unsupported, "`CREATE VIEW`")
         self.refused("COPY (SELECT 1) TO 'x.parquet'", unsupported, "`COPY`")
         self.refused("SET x = 1", unsupported, "`SET`")
+        self.refused("CREATE TABLE bronze.x (a INT NOT NULL)", unsupported, "`NOT NULL` of column `a`")
+        self.refused("CREATE TABLE bronze.x (a VARCHAR(3))", unsupported, "the length of column `a`")
+        self.refused("CREATE TABLE bronze.x", error, "needs a column")
+        self.refused("SELECT " + "cast(" * 60 + "1" + " as int)" * 60, error, "inside of each other")
+        self.refused("CREATE TABLE bronze.x (a " + "ARRAY<" * 60 + "INT" + ">" * 60 + ")", error, "inside of each other")
+        self.refused("INSERT INTO silver.orders SELECT 'x', 'c', 1, DATE '2024-01-04'", error, "'x'")
+        self.refused("CREATE TABLE bronze.x AS SELECT 1 / (id - 1) AS a FROM silver.orders", error, "zero")
+        self.rows('CREATE TABLE bronze."Folded" AS SELECT 1 AS a')
+        self.rows("DROP TABLE bronze.folded")
         self.refused("CREATE EXTERNAL TABLE x STORED AS PARQUET LOCATION '/'", unsupported, "`CREATE EXTERNAL TABLE`")
 
     def test_tables_and_columns_are_listed(self) -> None:

@@ -13,6 +13,10 @@ const MAX_BYTES: usize = 1 << 20;
 /// Levels of a tree, at most: operators and keywords in a row.
 const MAX_DEPTH: usize = 3000;
 
+/// Parentheses, casts, branches and types inside of each other, at most. The parser stops soon after, and goes wrong ways
+/// first, twice as many for each level.
+const MAX_NESTING: usize = 45;
+
 /// Refuses a text that is too long.
 pub(super) fn check_length(sql: &str) -> Result<(), TokenizerError> {
     if sql.len() <= MAX_BYTES {
@@ -30,7 +34,16 @@ pub(super) fn check_length(sql: &str) -> Result<(), TokenizerError> {
 /// Refuses tokens that become a tree that is too deep. The error has the place at which it is.
 pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), TokenizerError> {
     let mut groups = vec![Group::default()];
+    let mut types = Types::default();
     for token in tokens {
+        if types.deeper(&token.token).max(groups.len()) > MAX_NESTING {
+            return Err(TokenizerError {
+                message: format!(
+                    "more than {MAX_NESTING} parentheses, branches or types are inside of each other: split the SQL, with `WITH` for one"
+                ),
+                location: token.span.start,
+            });
+        }
         let Some(depth) = deeper(&mut groups, &token.token) else {
             continue;
         };
@@ -44,6 +57,32 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), TokenizerError> {
         }
     }
     Ok(())
+}
+
+/// Types that hold types: `ARRAY<STRUCT<...>>`.
+#[derive(Debug, Default)]
+struct Types {
+    open: usize,
+    /// Whether the token before can hold types.
+    is_holder: bool,
+}
+
+impl Types {
+    /// Takes in a token, and gives how many types are open.
+    fn deeper(&mut self, token: &Token) -> usize {
+        match token {
+            Token::Lt if self.is_holder => self.open += 1,
+            Token::Gt => self.open = self.open.saturating_sub(1),
+            Token::ShiftRight => self.open = self.open.saturating_sub(2),
+            Token::Whitespace(_) => return self.open,
+            _ => {}
+        }
+        self.is_holder = matches!(
+            token,
+            Token::Word(word) if matches!(word.keyword, Keyword::ARRAY | Keyword::MAP | Keyword::STRUCT)
+        );
+        self.open
+    }
 }
 
 /// What stands between two parentheses, or between `CASE` and `END`.
@@ -172,10 +211,34 @@ mod tests {
         ] {
             let error = check_and_parse(&sql).unwrap_err();
             assert!(
-                error.contains("levels deep") || error.contains("RecursionLimit"),
+                error.contains("levels deep") || error.contains("inside of each other"),
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn what_the_parser_would_not_come_to_an_end_with_is_refused() {
+        let nested = |depth: usize| {
+            [
+                format!("{}1{}", "cast(".repeat(depth), " as int)".repeat(depth)),
+                format!("{}1{}", "(".repeat(depth), ")".repeat(depth)),
+                format!("{}1{}", "f(".repeat(depth), ")".repeat(depth)),
+                format!(
+                    "CAST(a AS {}INT{})",
+                    "ARRAY<".repeat(depth),
+                    ">".repeat(depth)
+                ),
+            ]
+        };
+        for sql in nested(super::MAX_NESTING + 1) {
+            let error = check_and_parse(&sql).unwrap_err();
+            assert!(error.contains("inside of each other"), "{error}");
+        }
+        for sql in nested(super::MAX_NESTING / 2) {
+            check_and_parse(&sql).unwrap();
+        }
+        tokenize("SELECT a < b, array < map, a >> 1 FROM t WHERE array < 1 AND map < 2").unwrap();
     }
 
     #[test]
