@@ -73,6 +73,11 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
         .thread_stack_size(WORKER_STACK_BYTES)
         .build()
         .map_err(|error| CliError::failed("cannot start worker threads", &error))?;
+    // Signals are heard here also while every worker is busy with something that does not pause.
+    let listening = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed("cannot listen to signals", &error))?;
     // A server stops by itself; another signal ends it as it does others.
     let first_signal = match arguments.command {
         Command::Serve(_) => Some(context.stop.clone()),
@@ -81,7 +86,7 @@ fn run(arguments: Arguments, output: &Arc<Output>) -> Result<u8, CliError> {
     // The command runs on a worker: the main thread's stack is as large as the system wants.
     let mut command = runtime.spawn(commands::run(context, arguments.command));
     let abort = command.abort_handle();
-    let result = runtime.block_on(async {
+    let result = listening.block_on(async {
         if let Some(stop) = first_signal {
             tokio::select! {
                 result = &mut command => return result,

@@ -19,7 +19,7 @@ use lakegate_catalog::{
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
-use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Statement};
+use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Statement, bad_value};
 
 /// The way out for a change that there is not.
 pub(crate) const WHAT_CHANGES_TABLES: &str =
@@ -125,7 +125,8 @@ impl Engine {
                     return Ok(Some(0));
                 }
                 let write = write_of(table, WriteMode::Append, source, Expects::Absence);
-                Ok(catalog.write(&session, write).await?.added_rows)
+                let written = catalog.write(&session, write).await;
+                Ok(written.map_err(of_write)?.added_rows)
             }
             Kind::Insert {
                 table,
@@ -133,9 +134,22 @@ impl Engine {
                 source,
             } => {
                 let write = write_of(table, mode, source, Expects::Presence);
-                Ok(catalog.write(&session, write).await?.added_rows)
+                let written = catalog.write(&session, write).await;
+                Ok(written.map_err(of_write)?.added_rows)
             }
         }
+    }
+}
+
+/// A value that cannot be computed is a mistake of the SQL, and shows only where the rows are written.
+fn of_write(error: CatalogError) -> EngineError {
+    match bad_value(&error) {
+        Some(why) => EngineError::invalid(
+            format!("a value cannot be computed: {why}"),
+            None,
+            "leave such rows out, or make the value null with `TRY_CAST`".to_owned(),
+        ),
+        None => error.into(),
     }
 }
 

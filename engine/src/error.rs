@@ -277,6 +277,24 @@ impl EngineError {
     }
 }
 
+/// What is wrong with a value that SQL could not compute, when that is why something failed.
+pub fn bad_value(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(
+            error @ (ArrowError::CastError(_)
+            | ArrowError::ParseError(_)
+            | ArrowError::DivideByZero
+            | ArrowError::ArithmeticOverflow(_)),
+        ) = error.downcast_ref::<ArrowError>()
+        {
+            return Some(error.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}
+
 /// Whether the SQL is at fault: it asks for what there is not, or for what these rows do not have.
 fn is_of_the_sql(root: &DataFusionError) -> bool {
     match root {

@@ -6,6 +6,7 @@
 mod admission;
 mod change;
 mod error;
+mod expansion;
 mod ingest;
 mod listing;
 mod overlay;
@@ -18,7 +19,7 @@ mod statement;
 mod time_travel;
 
 pub use admission::AdmissionLimits;
-pub use error::{EngineError, ErrorKind, Place};
+pub use error::{EngineError, ErrorKind, Place, bad_value};
 pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
 pub use listing::{ListedTable, TableKind, is_schema};

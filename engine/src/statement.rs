@@ -17,6 +17,7 @@ use lakegate_catalog::TableName;
 use lakegate_rules::sql;
 
 use crate::change::WHAT_CHANGES_TABLES;
+use crate::expansion;
 use crate::parameters::{self, ParameterUse};
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
 use crate::time_travel::{self, VersionUse};
@@ -113,6 +114,7 @@ impl Statement {
                 "leave one, without a semicolon inside it".to_owned(),
             ));
         }
+        expansion::check(&inner)?;
         let mut parameters = parameters::uses(&inner, options.parameters)?;
         let versions = time_travel::apply_clauses(&mut inner, clauses, &options.schema)?;
         for used in versions.iter().filter_map(VersionUse::parameter) {

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 
-use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use lakegate_catalog::{CatalogError, Refusal};
 use lakegate_engine::{EngineError, ErrorKind};
@@ -85,20 +84,7 @@ impl EtlError {
 
     /// What is wrong with a value that SQL could not compute, when that is what happened.
     pub(crate) fn bad_value(&self) -> Option<String> {
-        let mut current: Option<&(dyn Error + 'static)> = Some(self);
-        while let Some(inner) = current {
-            if let Some(
-                error @ (ArrowError::CastError(_)
-                | ArrowError::ParseError(_)
-                | ArrowError::DivideByZero
-                | ArrowError::ArithmeticOverflow(_)),
-            ) = inner.downcast_ref::<ArrowError>()
-            {
-                return Some(error.to_string());
-            }
-            current = inner.source();
-        }
-        None
+        lakegate_engine::bad_value(self)
     }
 
     /// What the caller can do.

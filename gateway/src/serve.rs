@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use lakegate_engine::Queries;
 use lakegate_flight::{Access, FlightDoor};
 use tokio::net::TcpListener;
@@ -129,10 +130,9 @@ impl Doors {
         });
         let router = http::router(Arc::clone(&self.queries), stop.clone());
         let closed = closing.clone();
-        serving.spawn(async move {
-            let served = axum::serve(http, router)
-                .with_graceful_shutdown(closed.cancelled_owned())
-                .await;
+        // Whether the server lives is told also while every worker is busy planning.
+        serving.spawn_blocking(move || {
+            let served = serve_http(http, router, closed);
             served.map_err(|source| GatewayError::Stopped {
                 door: "HTTP",
                 source: source.into(),
@@ -156,6 +156,23 @@ impl Doors {
         }
         Ok(())
     }
+}
+
+/// Serves HTTP on this thread alone.
+fn serve_http(
+    listener: TcpListener,
+    router: Router,
+    closed: CancellationToken,
+) -> Result<(), std::io::Error> {
+    let listener = listener.into_std()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async move {
+        axum::serve(TcpListener::from_std(listener)?, router)
+            .with_graceful_shutdown(closed.cancelled_owned())
+            .await
+    })
 }
 
 async fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {

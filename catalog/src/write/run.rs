@@ -4,7 +4,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::arrow::error::ArrowError;
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -391,21 +390,10 @@ fn source_failed(table: &TableName, error: Arc<DataFusionError>) -> CatalogError
     {
         return CatalogError::invalid(message.clone(), hint.clone());
     }
-    let message = format!("the rows for `{table}` cannot be computed: {error}");
-    let is_of_the_values = match error.find_root() {
-        DataFusionError::ArrowError(error, _) => matches!(
-            error.as_ref(),
-            ArrowError::CastError(_)
-                | ArrowError::ParseError(_)
-                | ArrowError::DivideByZero
-                | ArrowError::ArithmeticOverflow(_)
-        ),
-        _ => false,
-    };
-    match is_of_the_values {
-        true => CatalogError::invalid(message, None),
-        false => CatalogError::failed(message, error),
-    }
+    CatalogError::failed(
+        format!("the rows for `{table}` cannot be computed: {error}"),
+        error,
+    )
 }
 
 /// Every row of a write that replaces some rows must be one of those.
