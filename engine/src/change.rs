@@ -113,8 +113,8 @@ impl Engine {
             } => {
                 let changed = catalog
                     .change_rows(&session, &table, &change, condition.as_ref())
-                    .await?;
-                Ok(changed.rows)
+                    .await;
+                Ok(changed.map_err(of_write)?.rows)
             }
             Kind::Create {
                 table,
@@ -124,9 +124,13 @@ impl Engine {
                 if if_not_exists && catalog.entry(&table).await.is_ok() {
                     return Ok(Some(0));
                 }
-                let write = write_of(table, WriteMode::Append, source, Expects::Absence);
-                let written = catalog.write(&session, write).await;
-                Ok(written.map_err(of_write)?.added_rows)
+                let write = write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
+                match catalog.write(&session, write).await {
+                    Ok(written) => Ok(written.added_rows),
+                    // Another was faster, which is as good.
+                    Err(_) if if_not_exists && catalog.entry(&table).await.is_ok() => Ok(Some(0)),
+                    Err(error) => Err(of_write(error)),
+                }
             }
             Kind::Insert {
                 table,
@@ -142,7 +146,7 @@ impl Engine {
 }
 
 /// A value that cannot be computed is a mistake of the SQL, and shows only where the rows are written.
-fn of_write(error: CatalogError) -> EngineError {
+pub(crate) fn of_write(error: CatalogError) -> EngineError {
     match bad_value(&error) {
         Some(why) => EngineError::invalid(
             format!("a value cannot be computed: {why}"),
@@ -290,7 +294,9 @@ fn row_change(dml: &DmlStatement) -> Result<(RowChange, Option<Expr>), EngineErr
                 projection.input.as_ref(),
             )
         }
-        (_, rows) => (RowChange::Delete, rows),
+        (WriteOp::Delete, rows) => (RowChange::Delete, rows),
+        // What is not understood must not pass for a DELETE.
+        (other, _) => return Err(not_supported(&other.to_string())),
     };
     let (condition, table) = match rows {
         LogicalPlan::Filter(filter) => (Some(filter.predicate.clone()), filter.input.as_ref()),

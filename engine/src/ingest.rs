@@ -24,7 +24,7 @@ use lakegate_catalog::{CatalogError, Expects, TableName, WriteMode};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
-use crate::change::write_of;
+use crate::change::{of_write, write_of};
 use crate::{Engine, EngineError};
 
 /// Batches between two threads.
@@ -161,7 +161,8 @@ impl Engine {
             .map_err(EngineError::from_planning)?
             .into_unoptimized_plan();
         let write = write_of(table, mode, source, expects);
-        Ok(self.catalog().write(&session, write).await?.added_rows)
+        let written = self.catalog().write(&session, write).await;
+        Ok(written.map_err(of_write)?.added_rows)
     }
 }
 

@@ -1,29 +1,30 @@
 //! Statements of clients, as every door hands them over: prepared, planned, admitted, run and recorded.
 
+mod running;
+
 use std::collections::HashMap;
-use std::fmt;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use datafusion::scalar::ScalarValue;
-use futures::{FutureExt, Stream, StreamExt};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use futures::Stream;
 use uuid::Uuid;
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::query::Binding;
-use crate::query_log::{QueryLog, QueryRecord, QueryState};
+use crate::query_log::QueryLog;
 use crate::{
     Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
     Statement, StatementOptions,
 };
+use running::{Held, Recording, Running};
+
+pub use running::Rows;
 
 /// How long changes may go on that are being made when the time to finish is over.
 const LAST_CHANGES: Duration = Duration::from_secs(10);
@@ -53,9 +54,7 @@ pub struct Caller {
 /// What is known of a statement before it has values.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Whether it gives rows, rather than a number of rows that it changed.
-    pub is_query: bool,
-    /// The columns of its rows.
+    /// The columns of its rows; none when it changes something.
     pub schema: SchemaRef,
     /// Its parameters in their order, with the types that they should have.
     pub parameters: Vec<FieldRef>,
@@ -114,34 +113,6 @@ pub struct Queries {
     serial: AtomicU64,
 }
 
-/// A stream of rows, and the place that it takes.
-type Held = Arc<Mutex<Option<(SendableRecordBatchStream, Permit)>>>;
-
-/// A query that runs or waits.
-struct Running {
-    query_id: Uuid,
-    end: CancellationToken,
-    held: Weak<Mutex<Option<(SendableRecordBatchStream, Permit)>>>,
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running")
-            .field("query_id", &self.query_id)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Running {
-    /// Ends it; what it held is given to the caller, to be dropped.
-    fn cancel(&self) -> Option<(SendableRecordBatchStream, Permit)> {
-        self.end.cancel();
-        let held = self.held.upgrade()?;
-        let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.take()
-    }
-}
-
 impl Queries {
     /// Begins to take statements. Records of them are kept until this is dropped; rows of `lakegate.samples` that
     /// writing records meets are kept for `keep_samples`.
@@ -162,14 +133,15 @@ impl Queries {
 
     /// Ends a query, each time that it runs. False when it does not run.
     pub fn cancel(&self, query_id: Uuid) -> bool {
-        let running = self.running();
-        let meant = running
-            .values()
-            .filter(|running| running.query_id == query_id);
-        let ended: Vec<_> = meant.map(Running::cancel).collect();
-        drop(running);
-        // What was held is dropped without the lock, which its end takes.
-        !ended.is_empty()
+        let meant: Vec<Running> = {
+            let running = self.running();
+            let meant = running.values();
+            let meant = meant.filter(|running| running.query_id == query_id);
+            meant.cloned().collect()
+        };
+        // Without the lock, which new queries need: one that computes is waited for.
+        meant.iter().for_each(Running::cancel);
+        !meant.is_empty()
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<u64, Running>> {
@@ -199,8 +171,8 @@ impl Queries {
         self.admission.close();
         let emptied = self.admission.emptied(limit).await;
         if !emptied {
-            let left: Vec<_> = self.running().values().map(Running::cancel).collect();
-            drop(left);
+            let left: Vec<Running> = self.running().values().cloned().collect();
+            left.iter().for_each(Running::cancel);
             // A change that is being made comes to its end.
             self.admission.emptied(LAST_CHANGES).await;
         }
@@ -255,11 +227,9 @@ impl Queries {
             Err(_) if !statement.parameters().is_empty() => planned,
             Err(error) => return Err(error),
         };
-        let is_query = statement.is_reading();
         Ok(Prepared {
-            is_query,
             parameters: parameters.collect(),
-            schema: match is_query {
+            schema: match statement.is_reading() {
                 true => schema_of(&planned),
                 false => Arc::new(Schema::empty()),
             },
@@ -411,11 +381,7 @@ impl Queries {
             Ok(stream) => {
                 let held = Arc::new(Mutex::new(Some((stream, permit))));
                 self.hold(&recording, &held);
-                Ok(Rows {
-                    held,
-                    cancelled: Box::pin(recording.end.clone().cancelled_owned()),
-                    recording,
-                })
+                Ok(Rows::new(held, recording))
             }
             Err(error) => {
                 recording.failed(&error);
@@ -501,182 +467,4 @@ pub(crate) fn named(values: &[ScalarValue]) -> Parameters {
 fn schema_of(planned: &Planned) -> SchemaRef {
     let schema: &Schema = planned.plan.schema().as_arrow();
     Arc::new(schema.clone())
-}
-
-/// The rows of a running query. Dropping it ends the query.
-pub struct Rows {
-    held: Held,
-    /// Comes when the query is cancelled.
-    cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    recording: Recording,
-}
-
-impl fmt::Debug for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows")
-            .field("recording", &self.recording)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Stream for Rows {
-    type Item = Result<RecordBatch, EngineError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if this.recording.has_ended {
-            return Poll::Ready(None);
-        }
-        if this.cancelled.poll_unpin(context).is_ready() {
-            this.recording.failed(&EngineError::Cancelled);
-            return Poll::Ready(Some(Err(EngineError::Cancelled)));
-        }
-        let next = {
-            let mut held = this.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((stream, _)) = held.as_mut() else {
-                return Poll::Pending;
-            };
-            let Poll::Ready(next) = stream.poll_next_unpin(context) else {
-                return Poll::Pending;
-            };
-            next
-        };
-        Poll::Ready(match next {
-            Some(Ok(batch)) => {
-                this.recording.rows += batch.num_rows() as u64;
-                Some(Ok(batch))
-            }
-            Some(Err(error)) => {
-                let error = EngineError::from_execution(error);
-                this.recording.failed(&error);
-                Some(Err(error))
-            }
-            None => {
-                this.recording.conclude_as(QueryState::Done, None);
-                None
-            }
-        })
-    }
-}
-
-/// What becomes the record of a query once it ends; one that is dropped before was cancelled.
-struct Recording {
-    queries: Arc<Queries>,
-    query_id: Uuid,
-    caller: Caller,
-    sql: Arc<str>,
-    submitted_at: chrono::DateTime<chrono::Utc>,
-    submitted: Instant,
-    admitted: Option<Instant>,
-    plan: Option<Arc<dyn ExecutionPlan>>,
-    rows: u64,
-    has_ended: bool,
-    serial: u64,
-    end: CancellationToken,
-}
-
-impl fmt::Debug for Recording {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recording")
-            .field("query_id", &self.query_id)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Recording {
-    fn new(queries: Arc<Queries>, query_id: Uuid, sql: &Arc<str>, caller: Caller) -> Self {
-        let serial = queries.serial.fetch_add(1, Ordering::Relaxed);
-        let end = CancellationToken::new();
-        let running = Running {
-            query_id,
-            end: end.clone(),
-            held: Weak::new(),
-        };
-        queries.running().insert(serial, running);
-        Self {
-            serial,
-            end,
-            submitted_at: queries.engine.catalog().now(),
-            queries,
-            query_id,
-            caller,
-            sql: Arc::clone(sql),
-            submitted: Instant::now(),
-            admitted: None,
-            plan: None,
-            rows: 0,
-            has_ended: false,
-        }
-    }
-
-    /// Ends with what a change came to.
-    fn conclude(
-        &mut self,
-        made: Result<Option<u64>, EngineError>,
-    ) -> Result<Option<u64>, EngineError> {
-        match &made {
-            Ok(rows) => {
-                self.rows = rows.unwrap_or(0);
-                self.conclude_as(QueryState::Done, None);
-            }
-            Err(error) => self.failed(error),
-        }
-        made
-    }
-
-    fn failed(&mut self, error: &EngineError) {
-        match error {
-            EngineError::Cancelled => self.conclude_as(QueryState::Cancelled, None),
-            error => self.conclude_as(QueryState::Failed, Some(error.to_string())),
-        }
-    }
-
-    fn conclude_as(&mut self, state: QueryState, error: Option<String>) {
-        if std::mem::replace(&mut self.has_ended, true) {
-            return;
-        }
-        self.queries.running().remove(&self.serial);
-        let counters = &self.queries.counters;
-        let counter = match state {
-            QueryState::Done => &counters.done,
-            QueryState::Failed => &counters.failed,
-            QueryState::Cancelled => &counters.cancelled,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-        counters.rows.fetch_add(self.rows, Ordering::Relaxed);
-        let admitted = self.admitted.unwrap_or_else(Instant::now);
-        self.queries.log.add(QueryRecord {
-            query_id: self.query_id,
-            principal: std::mem::take(&mut self.caller.principal),
-            door: self.caller.door,
-            sql: Arc::clone(&self.sql),
-            state,
-            submitted_at: self.submitted_at,
-            finished_at: self.queries.engine.catalog().now(),
-            queued: admitted.duration_since(self.submitted),
-            elapsed: self.submitted.elapsed(),
-            rows: self.rows,
-            bytes_scanned: self.plan.as_deref().map(bytes_scanned),
-            error,
-        });
-    }
-}
-
-impl Drop for Recording {
-    fn drop(&mut self) {
-        self.conclude_as(QueryState::Cancelled, None);
-    }
-}
-
-/// The bytes that the scans of a plan have read.
-fn bytes_scanned(plan: &dyn ExecutionPlan) -> u64 {
-    let own = plan.metrics().and_then(|metrics| {
-        let sum = metrics.sum_by_name("bytes_scanned")?;
-        Some(sum.as_usize() as u64)
-    });
-    let below = plan.children().into_iter();
-    own.unwrap_or(0)
-        + below
-            .map(|child| bytes_scanned(child.as_ref()))
-            .sum::<u64>()
 }

@@ -208,6 +208,9 @@ class Adbc(unittest.TestCase):
         self.assertEqual(self.rows("SELECT count(*) FROM bronze.changed"), [(95,)])
         unsupported = self.connection.NotSupportedError
         self.refused("DELETE FROM bronze.changed WHERE id IN (SELECT id FROM silver.orders)", unsupported, "subquery")
+        mistake = self.connection.ProgrammingError
+        self.refused("UPDATE bronze.changed SET id = id / (id - id)", mistake, "zero")
+        self.refused("UPDATE bronze.changed SET id = 1 FROM silver.orders", mistake, "FROM")
         self.rows("DELETE FROM bronze.changed")
         self.assertEqual(self.rows("SELECT count(*) FROM bronze.changed"), [(0,)])
         self.rows("DROP TABLE bronze.changed")

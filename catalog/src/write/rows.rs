@@ -1,7 +1,6 @@
 //! Deletes and updates rows of a table where they are.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError};
@@ -9,9 +8,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionContext;
-use tracing::info;
 
-use super::run::{MAX_ATTEMPTS, delta_session, writer_properties};
+use super::run::{delta_session, starts_over, writer_properties};
 use super::{WriteContext, WriteOutcome, Written};
 use crate::gate::Trust;
 use crate::table::GatedTable;
@@ -51,14 +49,12 @@ impl Catalog {
         name.refuse_system("changed")?;
         let mut attempt = 1;
         loop {
-            match self.try_change(session, name, change, condition).await {
-                Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
-                    info!(table = %name, attempt, %message, "change starts over");
-                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-                    attempt += 1;
-                }
-                outcome => return outcome,
-            }
+            let outcome = self.try_change(session, name, change, condition).await;
+            let Some(pause) = starts_over(name, &outcome, attempt) else {
+                return outcome;
+            };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
         }
     }
 

@@ -25,7 +25,7 @@ use crate::table::GatedTable;
 use crate::{Catalog, CatalogError, TableName};
 
 /// How often a write starts over when other writers changed what it builds on.
-pub(super) const MAX_ATTEMPTS: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// Rows in one row group, so that a point look-up decodes little.
 const ROWS_PER_ROW_GROUP: usize = 262_144;
@@ -62,14 +62,12 @@ impl Catalog {
     ) -> Result<Written, CatalogError> {
         let mut attempt = 1;
         loop {
-            match self.try_write(session, &write).await {
-                Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
-                    info!(table = %write.table, attempt, %message, "write starts over");
-                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
-                    attempt += 1;
-                }
-                outcome => return outcome,
-            }
+            let outcome = self.try_write(session, &write).await;
+            let Some(pause) = starts_over(&write.table, &outcome, attempt) else {
+                return outcome;
+            };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
         }
     }
 
@@ -380,6 +378,21 @@ impl Catalog {
                 Ok(table)
             }
         }
+    }
+}
+
+/// After how long a write starts over that other writers were faster than; none when it does not.
+pub(super) fn starts_over<T>(
+    table: &TableName,
+    outcome: &Result<T, CatalogError>,
+    attempt: u32,
+) -> Option<Duration> {
+    match outcome {
+        Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
+            info!(%table, attempt, %message, "write starts over");
+            Some(Duration::from_millis(20 << attempt))
+        }
+        _ => None,
     }
 }
 
