@@ -1,6 +1,7 @@
 //! Errors by what the caller can do, and the one table from their kind to the exit code.
 
 use std::fmt;
+use std::time::Duration;
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
@@ -28,6 +29,8 @@ pub enum ErrorKind {
     Unsupported,
     /// Nothing: somebody asked for it.
     Cancelled,
+    /// Take or send rows faster.
+    Stalled,
     /// Let the query hold less at once, or raise the limit.
     Exhausted,
     /// Look at the storage or the machine.
@@ -46,6 +49,7 @@ impl ErrorKind {
             | Self::Conflict
             | Self::Busy
             | Self::Cancelled
+            | Self::Stalled
             | Self::Exhausted
             | Self::Failed
             | Self::Bug => 3,
@@ -57,6 +61,7 @@ impl ErrorKind {
         match self {
             Self::Cancelled => 1,
             Self::Invalid => 3,
+            Self::Stalled => 4,
             Self::NotFound => 5,
             Self::Denied => 7,
             Self::Exhausted => 8,
@@ -130,6 +135,12 @@ pub enum EngineError {
     /// Somebody ended it.
     #[error("the query was cancelled")]
     Cancelled,
+    /// The client did not go on with it.
+    #[error("the query was ended: its client let {} pass without taking or sending rows", humantime::format_duration(*.limit))]
+    Stalled {
+        /// How long that may be.
+        limit: Duration,
+    },
     /// The query needs more memory or disk than it may have.
     #[error("{message}")]
     Exhausted {
@@ -168,6 +179,7 @@ impl EngineError {
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Cancelled => ErrorKind::Cancelled,
+            Self::Stalled { .. } => ErrorKind::Stalled,
             Self::Exhausted { .. } => ErrorKind::Exhausted,
             Self::Catalog(error) => ErrorKind::of_catalog(error),
             Self::Failed { .. } => ErrorKind::Failed,
@@ -183,6 +195,9 @@ impl EngineError {
             | Self::Failed { hint, .. } => hint.as_deref(),
             Self::Busy { hint, .. } | Self::Exhausted { hint, .. } => Some(hint),
             Self::Catalog(error) => error.hint(),
+            Self::Stalled { .. } => Some(
+                "ask again and take rows as they come, or let the server wait longer: `--stall-limit`",
+            ),
             Self::Cancelled | Self::Bug(_) => None,
         }
     }

@@ -24,7 +24,9 @@ pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
 pub use listing::{ListedTable, TableKind, is_schema};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
-pub use queries::{Caller, Prepared, Queries, QueryCounts, Ready, Request, Rows};
+pub use queries::{
+    Caller, Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, Taken,
+};
 pub use query::{Pins, Planned, QueryOptions, QueryResult};
 pub use query_log::QueryState;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineOptions};

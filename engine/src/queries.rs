@@ -5,14 +5,16 @@ mod running;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
-use futures::Stream;
+use futures::{Stream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::admission::{Admission, AdmissionLimits, Permit};
@@ -22,12 +24,29 @@ use crate::{
     Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
     Statement, StatementOptions,
 };
-use running::{Held, Recording, Running};
+use running::{Recording, Running};
 
-pub use running::Rows;
+pub use running::{Rows, Taken};
+
+/// Statements that are planned at once, for each processor; those of one principal are three quarters of them at most.
+const PLANNED_FOR_EACH: usize = 4;
+
+/// Statements that wait to be planned.
+const MOST_WAITING_FOR_PLANS: usize = 10_000;
 
 /// How long changes may go on that are being made when the time to finish is over.
 const LAST_CHANGES: Duration = Duration::from_secs(10);
+
+/// What clients' statements may take.
+#[derive(Debug, Clone, Copy)]
+pub struct QueriesOptions {
+    /// How many run and wait.
+    pub places: AdmissionLimits,
+    /// How long a client may leave rows untaken, or send none of those that it wants to write. Its query ends then.
+    pub stall_limit: Duration,
+    /// How long rows of `lakegate.samples` are kept that writing records meets.
+    pub keep_samples: Duration,
+}
 
 /// A statement of a client.
 #[derive(Debug, Clone)]
@@ -106,6 +125,9 @@ struct Counters {
 pub struct Queries {
     engine: Arc<Engine>,
     admission: Admission,
+    /// Places for planning. Metadata needs none.
+    planning: Admission,
+    stall_limit: Duration,
     log: QueryLog,
     counters: Counters,
     /// The queries that run or wait, each by a number of its own: one can run several times at once.
@@ -114,21 +136,26 @@ pub struct Queries {
 }
 
 impl Queries {
-    /// Begins to take statements. Records of them are kept until this is dropped; rows of `lakegate.samples` that
-    /// writing records meets are kept for `keep_samples`.
-    pub fn start(
-        engine: Arc<Engine>,
-        limits: AdmissionLimits,
-        keep_samples: Duration,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            log: QueryLog::start(Arc::clone(&engine), keep_samples),
-            admission: Admission::new(limits),
+    /// Begins to take statements. Records of them are kept until this is dropped.
+    pub fn start(engine: Arc<Engine>, options: QueriesOptions) -> Arc<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let planned = processors * PLANNED_FOR_EACH;
+        let queries = Arc::new(Self {
+            log: QueryLog::start(Arc::clone(&engine), options.keep_samples),
+            admission: Admission::new(options.places),
+            planning: Admission::new(AdmissionLimits {
+                running: planned,
+                running_of_one: planned / 4 * 3,
+                waiting: MOST_WAITING_FOR_PLANS,
+            }),
+            stall_limit: options.stall_limit,
             engine,
             counters: Counters::default(),
             running: Mutex::default(),
             serial: AtomicU64::new(0),
-        })
+        });
+        tokio::spawn(running::end_stalled(Arc::downgrade(&queries)));
+        queries
     }
 
     /// Ends a query, each time that it runs. False when it does not run.
@@ -184,10 +211,22 @@ impl Queries {
     ///
     /// # Errors
     /// When the SQL does not parse or plan, or names what does not exist.
-    pub async fn prepare(&self, sql: &str, schema: &str) -> Result<Prepared, EngineError> {
-        let statement = parse(sql, schema)?;
+    pub async fn prepare(
+        self: &Arc<Self>,
+        sql: &Arc<str>,
+        schema: &str,
+        caller: &Caller,
+    ) -> Result<Prepared, EngineError> {
+        let (queries, sql, schema) = (Arc::clone(self), Arc::clone(sql), schema.to_owned());
+        self.plan_apart(caller, async move {
+            queries.prepare_here(&parse(&sql, &schema)?).await
+        })
+        .await
+    }
+
+    async fn prepare_here(&self, statement: &Statement) -> Result<Prepared, EngineError> {
         let typed = self
-            .understand(&statement, QueryOptions::default(), Binding::Types)
+            .understand(statement, QueryOptions::default(), Binding::Types)
             .await;
         let (planned, types) = match typed {
             Ok(planned) => {
@@ -206,12 +245,12 @@ impl Queries {
                     parameters: nulls.collect(),
                     ..QueryOptions::default()
                 };
-                let planned = self.understand(&statement, options, Binding::Types).await;
+                let planned = self.understand(statement, options, Binding::Types).await;
                 (planned.map_err(|_| error)?, HashMap::new())
             }
         };
         let known = statement.known_types();
-        let parameters = (1..=parameter_count(&statement)).map(|number| {
+        let parameters = (1..=parameter_count(statement)).map(|number| {
             let name = format!("${number}");
             let data_type = match (known.get(&number.to_string()), types.get(&name)) {
                 (Some(data_type), _) => data_type.clone(),
@@ -248,12 +287,31 @@ impl Queries {
         }
     }
 
+    /// Plans on a thread of its own: planning does not pause, and must hold up nothing else.
+    async fn plan_apart<T, F>(&self, caller: &Caller, planning: F) -> Result<T, EngineError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, EngineError>> + Send + 'static,
+    {
+        let place = self.planning.enter(&caller.principal).await?;
+        apart(async move {
+            let planned = planning.await;
+            drop(place);
+            planned
+        })
+        .await
+    }
+
     /// Whether a statement only reads.
     ///
     /// # Errors
     /// When the SQL does not parse.
-    pub fn is_query(&self, request: &Request) -> Result<bool, EngineError> {
-        Ok(parse(&request.sql, &request.schema)?.is_reading())
+    pub async fn is_query(&self, request: &Request, caller: &Caller) -> Result<bool, EngineError> {
+        let request = request.clone();
+        self.plan_apart(caller, async move {
+            Ok(parse(&request.sql, &request.schema)?.is_reading())
+        })
+        .await
     }
 
     /// Makes a change with each row of values, in one commit; without rows, once and without values. It waits for its
@@ -269,14 +327,13 @@ impl Queries {
         rows: &[Vec<ScalarValue>],
         caller: Caller,
     ) -> Result<Option<u64>, EngineError> {
-        let statement = parse(&request.sql, &request.schema)?;
-        let wanted = parameter_count(&statement);
-        let given = rows.first().map_or(0, Vec::len);
-        expect_values(wanted, given)?;
         let mut recording = Recording::new(Arc::clone(self), query_id, &request.sql, caller);
         let permit = self.admitted(&mut recording).await?;
-        let (engine, rows) = (Arc::clone(&self.engine), rows.to_vec());
+        let (engine, rows, request) = (Arc::clone(&self.engine), rows.to_vec(), request.clone());
         detached(recording, permit, async move {
+            let statement = parse(&request.sql, &request.schema)?;
+            let wanted = parameter_count(&statement);
+            expect_values(wanted, rows.first().map_or(0, Vec::len))?;
             let change = engine.plan_change(&statement, &rows).await?;
             engine.make(change).await
         })
@@ -302,6 +359,10 @@ impl Queries {
         let sql: Arc<str> = ingest.text().into();
         let mut recording = Recording::new(Arc::clone(self), query_id, &sql, caller);
         let permit = self.admitted(&mut recording).await?;
+        let limit = self.stall_limit;
+        let batches = tokio_stream::StreamExt::timeout(batches, limit);
+        let batches =
+            batches.map(|batch| batch.unwrap_or_else(|_| Err(EngineError::Stalled { limit })));
         let spooled = self.engine.spool(ingest, in_schema, schema, batches).await;
         let spooled = match spooled {
             Ok(spooled) => spooled,
@@ -342,26 +403,25 @@ impl Queries {
     ///
     /// # Errors
     /// As [`Queries::prepare`], and when values are missing, or too many.
-    pub async fn plan(&self, request: Request) -> Result<Ready, EngineError> {
-        let statement = parse(&request.sql, &request.schema)?;
-        let wanted = parameter_count(&statement);
-        let given = request.parameters.len();
-        expect_values(wanted, given)?;
-        let options = QueryOptions {
-            parameters: named(&request.parameters),
-            pins: request.pins.clone(),
-            ..QueryOptions::default()
-        };
-        let planned = self
-            .engine
-            .read(&statement, options, Binding::Values)
-            .await?
-            .coerced()?;
-        Ok(Ready {
-            schema: schema_of(&planned),
-            request,
-            planned,
+    pub async fn plan(&self, request: Request, caller: &Caller) -> Result<Ready, EngineError> {
+        let engine = Arc::clone(&self.engine);
+        self.plan_apart(caller, async move {
+            let statement = parse(&request.sql, &request.schema)?;
+            expect_values(parameter_count(&statement), request.parameters.len())?;
+            let options = QueryOptions {
+                parameters: named(&request.parameters),
+                pins: request.pins.clone(),
+                ..QueryOptions::default()
+            };
+            let planned = engine.read(&statement, options, Binding::Values).await?;
+            let planned = planned.coerced()?;
+            Ok(Ready {
+                schema: schema_of(&planned),
+                request,
+                planned,
+            })
         })
+        .await
     }
 
     /// Runs a query that was planned. It waits for its turn; it ends when what is returned is dropped.
@@ -377,11 +437,10 @@ impl Queries {
         let sql = &ready.request.sql;
         let mut recording = Recording::new(Arc::clone(self), query_id, sql, caller);
         let permit = self.admitted(&mut recording).await?;
-        match start_rows(ready, &mut recording).await {
-            Ok(stream) => {
-                let held = Arc::new(Mutex::new(Some((stream, permit))));
-                self.hold(&recording, &held);
-                Ok(Rows::new(held, recording))
+        match apart(start(ready.planned)).await {
+            Ok((plan, stream)) => {
+                recording.plan = Some(plan);
+                Ok(self.rows(stream, permit, recording))
             }
             Err(error) => {
                 recording.failed(&error);
@@ -390,24 +449,42 @@ impl Queries {
         }
     }
 
-    /// Lets a query be ended although nobody asks for its rows.
-    fn hold(&self, recording: &Recording, held: &Held) {
-        if let Some(running) = self.running().get_mut(&recording.serial) {
-            running.held = Arc::downgrade(held);
+    /// The rows of a query, which can be ended although nobody asks for them.
+    fn rows(
+        &self,
+        stream: SendableRecordBatchStream,
+        permit: Permit,
+        recording: Recording,
+    ) -> Rows {
+        let (serial, end) = (recording.serial, recording.end.clone());
+        let rows = Rows::new(stream, permit, recording, end);
+        if let Some(running) = self.running().get_mut(&serial) {
+            running.rows = Some(rows.handle());
         }
+        rows
     }
 }
 
-async fn start_rows(
-    ready: Ready,
-    recording: &mut Recording,
-) -> Result<SendableRecordBatchStream, EngineError> {
-    let Planned { session, plan, .. } = ready.planned;
+type Started = (Arc<dyn ExecutionPlan>, SendableRecordBatchStream);
+
+async fn start(planned: Planned) -> Result<Started, EngineError> {
+    let Planned { session, plan, .. } = planned;
     let plan = session.state().create_physical_plan(&plan).await;
     let plan = plan.map_err(EngineError::from_execution)?;
-    recording.plan = Some(Arc::clone(&plan));
-    let stream = execute_stream(plan, session.task_ctx());
-    stream.map_err(EngineError::from_execution)
+    let stream = execute_stream(Arc::clone(&plan), session.task_ctx());
+    Ok((plan, stream.map_err(EngineError::from_execution)?))
+}
+
+/// Runs something that does not pause on a thread of its own, to its end.
+async fn apart<T, F>(work: F) -> Result<T, EngineError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, EngineError>> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let task = tokio::task::spawn_blocking(move || runtime.block_on(work));
+    let done = task.await;
+    done.unwrap_or_else(|error| Err(EngineError::Bug(error.to_string())))
 }
 
 /// Makes a change to its end, also when the client goes away: it is made and recorded, or neither.
@@ -419,13 +496,12 @@ async fn detached<F>(
 where
     F: Future<Output = Result<Option<u64>, EngineError>> + Send + 'static,
 {
-    let task = tokio::spawn(async move {
+    apart(async move {
         let made = made.await;
         drop(permit);
         recording.conclude(made)
-    });
-    let made = task.await;
-    made.unwrap_or_else(|error| Err(EngineError::Bug(error.to_string())))
+    })
+    .await
 }
 
 fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {

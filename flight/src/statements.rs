@@ -15,8 +15,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::scalar::ScalarValue;
-use futures::Stream;
-use lakegate_engine::{CATALOG, IfAbsent, IfExists, Ingest, Pins, Queries, Ready, Request};
+use futures::{Stream, StreamExt};
+use lakegate_engine::{
+    CATALOG, IfAbsent, IfExists, Ingest, Pins, Prepared, Queries, Ready, Request,
+};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use tonic::Status;
@@ -100,8 +102,7 @@ impl Statements<'_> {
         sql: &str,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let carried = self.of_text(sql)?;
-        let prepared = self.queries.prepare(sql, &carried.schema).await;
-        let prepared = prepared.map_err(|error| status::of_engine(&error))?;
+        let prepared = self.prepared(&carried).await?;
         let parameters = Schema::new(prepared.parameters);
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: self.handle(&carried)?,
@@ -122,8 +123,7 @@ impl Statements<'_> {
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let request = self.request(&carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        if !is_query.map_err(|error| status::of_engine(&error))? {
+        if !self.is_query(&request).await? {
             return self.changed(carried, request, descriptor).await;
         }
         let ready = self.planned(request).await?;
@@ -186,8 +186,7 @@ impl Statements<'_> {
         rows: &[Vec<ScalarValue>],
     ) -> Result<i64, Status> {
         let request = self.request(carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        if is_query.map_err(|error| status::of_engine(&error))? {
+        if self.is_query(&request).await? {
             return Err(Status::invalid_argument(
                 "the statement only reads\nhint: run it as a query",
             ));
@@ -246,14 +245,11 @@ impl Statements<'_> {
     /// The columns of a statement's rows.
     pub(crate) async fn schema(&self, carried: &Carried) -> Result<Bytes, Status> {
         let request = self.request(carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        let is_query = is_query.map_err(|error| status::of_engine(&error))?;
-        if is_query && carried.values.is_some() {
+        if carried.values.is_some() && self.is_query(&request).await? {
             let ready = self.planned(request).await?;
             return encode::schema(&columns::advertised(&ready.schema));
         }
-        let prepared = self.queries.prepare(&carried.sql, &carried.schema).await;
-        let prepared = prepared.map_err(|error| status::of_engine(&error))?;
+        let prepared = self.prepared(carried).await?;
         encode::schema(&columns::advertised(&prepared.schema))
     }
 
@@ -280,7 +276,9 @@ impl Statements<'_> {
         let caller = self.session.caller();
         let rows = self.queries.run(fetchable.query_id, ready, caller).await;
         let rows = rows.map_err(|error| status::of_engine(&error))?;
-        Ok(encode::rows(rows, schema))
+        let taken = rows.taken();
+        let messages = encode::rows(rows, schema);
+        Ok(messages.inspect(move |_| taken.note()).boxed())
     }
 
     /// Ends a query that runs. False when it does not run.
@@ -341,8 +339,22 @@ impl Statements<'_> {
     }
 
     async fn planned(&self, request: Request) -> Result<Ready, Status> {
-        let ready = self.queries.plan(request).await;
+        let ready = self.queries.plan(request, &self.session.caller()).await;
         ready.map_err(|error| status::of_engine(&error))
+    }
+
+    async fn prepared(&self, carried: &Carried) -> Result<Prepared, Status> {
+        let caller = self.session.caller();
+        let prepared = self
+            .queries
+            .prepare(&carried.sql, &carried.schema, &caller)
+            .await;
+        prepared.map_err(|error| status::of_engine(&error))
+    }
+
+    async fn is_query(&self, request: &Request) -> Result<bool, Status> {
+        let is_query = self.queries.is_query(request, &self.session.caller()).await;
+        is_query.map_err(|error| status::of_engine(&error))
     }
 
     fn handle(&self, carried: &Carried) -> Result<Bytes, Status> {

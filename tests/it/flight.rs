@@ -110,6 +110,22 @@ fn doors_are_not_opened_to_other_machines_by_accident() {
 }
 
 #[test]
+fn clients_that_stop_or_ask_for_much_hold_up_nobody() {
+    let project = Project::of(&[]);
+    let wrong = project.run(&["serve", "--stall-limit", "10ms"]);
+    let wrong = wrong.expect_code(2);
+    assert!(wrong.stderr.contains("at least `1s`"), "{}", wrong.stderr);
+    let server = project.serve(&["--stall-limit", "1s"]);
+    let ran = python("flight_limits.py", &[&server.flight, &server.http]);
+    assert_eq!(ran["passed"], 3, "{ran}");
+    server.stop().expect_code(0);
+    let stalled = project.query(
+        "SELECT state FROM lakegate.queries WHERE error LIKE '%was ended: its client let 1s pass%'",
+    );
+    assert_eq!(stalled.len(), 2, "{stalled:?}");
+}
+
+#[test]
 fn ready_line_is_all_that_is_printed() {
     let project = Project::of(&[]);
     let server = project.serve(&[]);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use lakegate_engine::{AdmissionLimits, Queries};
+use lakegate_engine::{AdmissionLimits, Queries, QueriesOptions};
 use lakegate_gateway::{Access, Doors, GatewayError, ServeOptions};
 use serde_json::json;
 
@@ -46,6 +46,10 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     max_queries_of_user: Option<usize>,
 
+    /// How long a client may take no rows of a query, or send none, before the query is ended
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = stall_limit)]
+    stall_limit: Duration,
+
     /// How long queries that run may go on when the server is asked to stop, for example 30s
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     drain: Duration,
@@ -65,8 +69,12 @@ impl Serve {
             is_open: self.insecure,
             drain: self.drain,
         };
-        let keep_samples = lakegate.options.sample_keep;
-        let queries = Queries::start(lakegate.engine.clone(), self.limits(), keep_samples);
+        let limits = QueriesOptions {
+            places: self.places(),
+            stall_limit: self.stall_limit,
+            keep_samples: lakegate.options.sample_keep,
+        };
+        let queries = Queries::start(lakegate.engine.clone(), limits);
         let doors = Doors::open(queries, options)
             .await
             .map_err(|error| error_of(&error))?;
@@ -83,7 +91,7 @@ impl Serve {
         Ok(DONE)
     }
 
-    fn limits(&self) -> AdmissionLimits {
+    fn places(&self) -> AdmissionLimits {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let running = self.max_queries.unwrap_or(processors * 2);
         let of_one = self.max_queries_of_user.unwrap_or(running);
@@ -100,6 +108,17 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     let number = number.filter(|number| (1..=MOST_AT_ONCE).contains(number));
     number.ok_or_else(|| format!("wanted a number from 1 to {MOST_AT_ONCE}"))
 }
+
+fn stall_limit(text: &str) -> Result<Duration, String> {
+    let limit = duration(text)?;
+    match limit < SHORTEST_STALL {
+        true => Err("wanted at least `1s`: clients pause".to_owned()),
+        false => Ok(limit),
+    }
+}
+
+/// Clients that work pause for less than this.
+const SHORTEST_STALL: Duration = Duration::from_secs(1);
 
 /// More queries at once than any machine can run.
 const MOST_AT_ONCE: usize = 100_000;

@@ -3,15 +3,15 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{FutureExt, Stream, StreamExt};
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
@@ -20,58 +20,173 @@ use crate::EngineError;
 use crate::admission::Permit;
 use crate::query_log::{QueryRecord, QueryState};
 
-/// A stream of rows, and the place that it takes.
-pub(super) type Held = Arc<Mutex<Option<(SendableRecordBatchStream, Permit)>>>;
-
 /// A query that runs or waits.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Running {
     pub(super) query_id: Uuid,
     end: CancellationToken,
-    pub(super) held: Weak<Mutex<Option<(SendableRecordBatchStream, Permit)>>>,
-}
-
-impl fmt::Debug for Running {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running")
-            .field("query_id", &self.query_id)
-            .finish_non_exhaustive()
-    }
+    /// Its rows, once it has any.
+    pub(super) rows: Option<RowsHandle>,
 }
 
 impl Running {
     /// Ends it, and lets go of what it holds.
     pub(super) fn cancel(&self) {
         self.end.cancel();
-        if let Some(held) = self.held.upgrade() {
-            held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(rows) = &self.rows {
+            rows.end(EngineError::Cancelled);
         }
+    }
+}
+
+/// Ends queries whose rows nobody takes, for as long as queries are taken.
+pub(super) async fn end_stalled(queries: Weak<Queries>) {
+    loop {
+        let Some(limit) = queries.upgrade().map(|queries| queries.stall_limit) else {
+            return;
+        };
+        tokio::time::sleep(limit / LOOKS_PER_LIMIT).await;
+        let Some(queries) = queries.upgrade() else {
+            return;
+        };
+        let rows = |running: &Running| running.rows.clone();
+        let rows: Vec<_> = queries.running().values().filter_map(rows).collect();
+        let now = Instant::now();
+        for rows in rows {
+            if rows.taken.is_before(now - limit) {
+                rows.end(EngineError::Stalled { limit });
+            }
+        }
+    }
+}
+
+/// How often stalled queries are looked for in the time that they may stall.
+const LOOKS_PER_LIMIT: u32 = 8;
+
+/// When a client last took something of a query. Doors say so: what they take at once may reach the client in many pieces.
+#[derive(Debug, Clone)]
+pub struct Taken(Arc<Mutex<Option<Instant>>>);
+
+impl Taken {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(Instant::now()))))
+    }
+
+    /// The client takes something.
+    pub fn note(&self) {
+        *self.last() = Some(Instant::now());
+    }
+
+    /// The client waits for the query.
+    fn waits(&self) {
+        *self.last() = None;
+    }
+
+    fn is_before(&self, time: Instant) -> bool {
+        self.last().is_some_and(|last| last < time)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a running query holds: its rows, its place, and its record.
+struct Held {
+    stream: SendableRecordBatchStream,
+    _permit: Permit,
+    recording: Recording,
+}
+
+/// Where a query is.
+enum Stage {
+    Runs(Box<Held>),
+    /// It has ended with an error that its client has not seen.
+    Ended(EngineError),
+    Over,
+}
+
+/// The rows of a query, for who wants to end it.
+#[derive(Clone)]
+pub(super) struct RowsHandle {
+    stage: Weak<Mutex<Stage>>,
+    taken: Taken,
+}
+
+impl fmt::Debug for RowsHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowsHandle").finish_non_exhaustive()
+    }
+}
+
+impl RowsHandle {
+    /// Ends the query and lets go of what it holds. One that computes is waited for.
+    fn end(&self, error: EngineError) {
+        let Some(stage) = self.stage.upgrade() else {
+            return;
+        };
+        let held = {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            match std::mem::replace(&mut *stage, Stage::Over) {
+                Stage::Runs(mut held) => {
+                    held.recording.failed(&error);
+                    *stage = Stage::Ended(error);
+                    held
+                }
+                ended => {
+                    *stage = ended;
+                    return;
+                }
+            }
+        };
+        // Without the lock: letting go of a query can take a while.
+        drop(held);
     }
 }
 
 /// The rows of a running query. Dropping it ends the query.
 pub struct Rows {
-    held: Held,
+    stage: Arc<Mutex<Stage>>,
     /// Comes when the query is cancelled.
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
-    recording: Recording,
+    taken: Taken,
 }
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rows")
-            .field("recording", &self.recording)
-            .finish_non_exhaustive()
+        f.debug_struct("Rows").finish_non_exhaustive()
     }
 }
 
 impl Rows {
-    pub(super) fn new(held: Held, recording: Recording) -> Self {
-        Self {
-            held,
-            cancelled: Box::pin(recording.end.clone().cancelled_owned()),
+    pub(super) fn new(
+        stream: SendableRecordBatchStream,
+        permit: Permit,
+        recording: Recording,
+        end: CancellationToken,
+    ) -> Self {
+        let held = Held {
+            stream,
+            _permit: permit,
             recording,
+        };
+        Self {
+            stage: Arc::new(Mutex::new(Stage::Runs(Box::new(held)))),
+            cancelled: Box::pin(end.cancelled_owned()),
+            taken: Taken::new(),
         }
+    }
+
+    pub(super) fn handle(&self) -> RowsHandle {
+        RowsHandle {
+            stage: Arc::downgrade(&self.stage),
+            taken: self.taken.clone(),
+        }
+    }
+
+    /// Where to say that the client has taken something.
+    pub fn taken(&self) -> Taken {
+        self.taken.clone()
     }
 }
 
@@ -79,39 +194,45 @@ impl Stream for Rows {
     type Item = Result<RecordBatch, EngineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        if this.recording.has_ended {
-            return Poll::Ready(None);
+        self.taken.waits();
+        let next = self.poll_rows(context);
+        if next.is_ready() {
+            self.taken.note();
         }
-        if this.cancelled.poll_unpin(context).is_ready() {
-            this.recording.failed(&EngineError::Cancelled);
-            return Poll::Ready(Some(Err(EngineError::Cancelled)));
+        next
+    }
+}
+
+impl Rows {
+    fn poll_rows(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RecordBatch, EngineError>>> {
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        // Asked for at each turn, so that it is told when the query is ended meanwhile.
+        let is_cancelled = self.cancelled.poll_unpin(context).is_ready();
+        match std::mem::replace(&mut *stage, Stage::Over) {
+            Stage::Runs(mut held) if is_cancelled => {
+                held.recording.failed(&EngineError::Cancelled);
+                Poll::Ready(Some(Err(EngineError::Cancelled)))
+            }
+            Stage::Runs(mut held) => {
+                let next = held.stream.poll_next_unpin(context);
+                let next = next.map_err(EngineError::from_execution);
+                match &next {
+                    Poll::Ready(None) => held.recording.conclude_as(QueryState::Done, None),
+                    Poll::Ready(Some(Err(error))) => held.recording.failed(error),
+                    Poll::Ready(Some(Ok(batch))) => {
+                        held.recording.rows += batch.num_rows() as u64;
+                        *stage = Stage::Runs(held);
+                    }
+                    Poll::Pending => *stage = Stage::Runs(held),
+                }
+                next
+            }
+            Stage::Ended(error) => Poll::Ready(Some(Err(error))),
+            Stage::Over => Poll::Ready(None),
         }
-        let next = {
-            let mut held = this.held.lock().unwrap_or_else(PoisonError::into_inner);
-            let Some((stream, _)) = held.as_mut() else {
-                return Poll::Pending;
-            };
-            let Poll::Ready(next) = stream.poll_next_unpin(context) else {
-                return Poll::Pending;
-            };
-            next
-        };
-        Poll::Ready(match next {
-            Some(Ok(batch)) => {
-                this.recording.rows += batch.num_rows() as u64;
-                Some(Ok(batch))
-            }
-            Some(Err(error)) => {
-                let error = EngineError::from_execution(error);
-                this.recording.failed(&error);
-                Some(Err(error))
-            }
-            None => {
-                this.recording.conclude_as(QueryState::Done, None);
-                None
-            }
-        })
     }
 }
 
@@ -151,7 +272,7 @@ impl Recording {
         let running = Running {
             query_id,
             end: end.clone(),
-            held: Weak::new(),
+            rows: None,
         };
         queries.running().insert(serial, running);
         Self {
