@@ -12,6 +12,7 @@
 //! | `check_results` | a check that was judged | see [`SystemTable::CheckResults`] |
 //! | `samples` | a row that failed a check, by its key columns | see [`SystemTable::Samples`] |
 //! | `queries` | a query of a client | see [`SystemTable::Queries`] |
+//! | `audit` | something that a client was not allowed | see [`SystemTable::Audit`] |
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -75,16 +76,22 @@ pub enum SystemTable {
     /// `state` text (`done`, `failed` or `cancelled`), `submitted_at` timestamp, `finished_at` timestamp,
     /// `queued_ms` bigint, `elapsed_ms` bigint, `rows` bigint (that were given), `bytes_scanned` bigint, `error` text.
     Queries,
+    /// What clients were not allowed.
+    ///
+    /// `at` timestamp, `principal` text (who asked, or the name that somebody gave who was not let in), `door` text,
+    /// `peer` text (address and port), `action` text (`log_in`, `read`, `write` or `manage`), `object` text (a table).
+    Audit,
 }
 
 impl SystemTable {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Runs,
         Self::Stages,
         Self::CheckResults,
         Self::Samples,
         Self::Queries,
+        Self::Audit,
     ];
 
     /// The table's name without the schema.
@@ -95,6 +102,7 @@ impl SystemTable {
             Self::CheckResults => "check_results",
             Self::Samples => "samples",
             Self::Queries => "queries",
+            Self::Audit => "audit",
         }
     }
 
@@ -122,7 +130,7 @@ impl FromStr for SystemTable {
             .ok_or_else(|| CatalogError::NotFound {
                 what: format!("system table `{text}`"),
                 hint: Some(
-                    "there are `runs`, `stages`, `check_results`, `samples` and `queries`"
+                    "there are `runs`, `stages`, `check_results`, `samples`, `queries` and `audit`"
                         .to_owned(),
                 ),
             })

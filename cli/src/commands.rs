@@ -12,6 +12,7 @@ mod query;
 pub(crate) mod run;
 mod serve;
 mod settings;
+mod user;
 mod validate;
 mod waive;
 
@@ -36,6 +37,7 @@ pub(crate) enum Command {
     Waive(waive::Waive),
     Query(query::Query),
     Serve(serve::Serve),
+    User(user::UserArguments),
     Catalog(catalog::CatalogArguments),
     Explain(explain::Explain),
     Settings(settings::ShowSettings),
@@ -75,6 +77,7 @@ pub(crate) async fn run(context: Context, command: Command) -> Result<u8, CliErr
         Command::Waive(waive) => Box::pin(waive.run(&context)).await,
         Command::Query(query) => Box::pin(query.run(&context)).await,
         Command::Serve(serve) => Box::pin(serve.run(&context)).await,
+        Command::User(user) => user.run(&context),
         Command::Catalog(catalog) => Box::pin(catalog.run(&context)).await,
         Command::Explain(explain) => explain.run(&context),
         Command::Settings(settings) => settings.run(&context),

@@ -16,10 +16,11 @@ use lakegate_catalog::{
     CatalogError, Expects, RowChange, TableName, Write, WriteContext, WriteMode, WriteOptions,
 };
 
+use crate::access::OnBehalf;
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
-use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Statement, bad_value};
+use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Right, Statement, bad_value};
 
 /// The way out for a change that there is not.
 pub(crate) const WHAT_CHANGES_TABLES: &str =
@@ -54,22 +55,35 @@ enum Kind {
     Drop { table: TableName, if_exists: bool },
 }
 
+impl Kind {
+    /// The right that it needs, on its table.
+    fn needs(&self) -> (Right, &TableName) {
+        match self {
+            Self::Insert { table, .. } | Self::Rows { table, .. } => (Right::Write, table),
+            Self::Create { table, .. } | Self::Drop { table, .. } => (Right::Manage, table),
+        }
+    }
+}
+
 impl Engine {
     /// Plans a change with its values, once for each row of them; none means once, without values.
     pub(crate) async fn plan_change(
         &self,
         statement: &Statement,
         rows: &[Vec<ScalarValue>],
+        behalf: OnBehalf<'_>,
     ) -> Result<Change, EngineError> {
         let mut rows = rows.iter().map(|values| crate::queries::named(values));
         let first = rows.next().unwrap_or_default();
-        let first = self.plan_once(statement, first, None).await?;
+        let first = self.plan_once(statement, first, None, behalf).await?;
         let pins = first.pins.clone();
         let mut change = change_of(first, statement)?;
+        let (right, table) = change.kind.needs();
+        behalf.expect(right, table)?;
         for values in rows {
             // All rows of values see the same rows of tables.
             let next = self
-                .plan_once(statement, values, Some(pins.clone()))
+                .plan_once(statement, values, Some(pins.clone()), behalf)
                 .await?;
             change = change.and(change_of(next, statement)?)?;
         }
@@ -81,13 +95,16 @@ impl Engine {
         statement: &Statement,
         parameters: Parameters,
         pins: Option<Pins>,
+        behalf: OnBehalf<'_>,
     ) -> Result<Planned, EngineError> {
         let options = QueryOptions {
             parameters,
             pins,
             ..QueryOptions::default()
         };
-        let planned = self.understand(statement, options, Binding::Values).await?;
+        let planned = self
+            .understand(statement, options, Binding::Values, behalf)
+            .await?;
         let planned = planned.coerced()?;
         if let LogicalPlan::Dml(dml) = &planned.plan {
             // What is wrong with the values themselves is found before anything is written.

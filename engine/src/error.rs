@@ -6,7 +6,9 @@ use std::time::Duration;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
-use lakegate_catalog::CatalogError;
+use lakegate_catalog::{CatalogError, TableName};
+
+use crate::Right;
 
 type Source = Box<dyn std::error::Error + Send + Sync + 'static>;
 
@@ -124,6 +126,20 @@ pub enum EngineError {
         /// The way out.
         hint: Option<String>,
     },
+    /// The caller may not do it.
+    #[error("{message}")]
+    Denied {
+        /// Who may not do what.
+        message: String,
+        /// The way out.
+        hint: String,
+        /// What would be needed.
+        right: Right,
+        /// On which table.
+        table: TableName,
+        /// Whether the table is not there for the caller.
+        is_hidden: bool,
+    },
     /// There is no place for the query.
     #[error("{message}")]
     Busy {
@@ -178,6 +194,10 @@ impl EngineError {
             Self::Invalid { .. } => ErrorKind::Invalid,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Busy { .. } => ErrorKind::Busy,
+            Self::Denied {
+                is_hidden: true, ..
+            } => ErrorKind::NotFound,
+            Self::Denied { .. } => ErrorKind::Denied,
             Self::Cancelled => ErrorKind::Cancelled,
             Self::Stalled { .. } => ErrorKind::Stalled,
             Self::Exhausted { .. } => ErrorKind::Exhausted,
@@ -193,7 +213,9 @@ impl EngineError {
             Self::Invalid { hint, .. }
             | Self::Unsupported { hint, .. }
             | Self::Failed { hint, .. } => hint.as_deref(),
-            Self::Busy { hint, .. } | Self::Exhausted { hint, .. } => Some(hint),
+            Self::Busy { hint, .. } | Self::Denied { hint, .. } | Self::Exhausted { hint, .. } => {
+                Some(hint)
+            }
             Self::Catalog(error) => error.hint(),
             Self::Stalled { .. } => Some(
                 "ask again and take rows as they come, or let the server wait longer: `--stall-limit`",
@@ -251,8 +273,8 @@ impl EngineError {
                 line: span.start.line,
                 column: span.start.column,
             });
-        let error = match catalog_error(error) {
-            Ok(error) => return Self::Catalog(error),
+        let error = match own_error(error) {
+            Ok(error) => return error,
             Err(error) => error,
         };
         if let Some((message, hint)) = missing_column(&error) {
@@ -268,8 +290,8 @@ impl EngineError {
 
     /// What DataFusion says about a query that it could not carry out.
     pub fn from_execution(error: DataFusionError) -> Self {
-        let error = match catalog_error(error) {
-            Ok(error) => return Self::Catalog(error),
+        let error = match own_error(error) {
+            Ok(error) => return error,
             Err(error) => error,
         };
         if is_of_the_sql(error.find_root()) {
@@ -347,20 +369,27 @@ fn is_missing_file(error: &DataFusionError) -> bool {
 }
 
 /// Takes an error of the catalog out of the error of DataFusion that carries it.
-fn catalog_error(error: DataFusionError) -> Result<CatalogError, DataFusionError> {
+fn own_error(error: DataFusionError) -> Result<EngineError, DataFusionError> {
     match error {
-        DataFusionError::External(inner) => match inner.downcast::<CatalogError>() {
-            Ok(error) => Ok(*error),
-            Err(inner) => match inner.downcast::<DataFusionError>() {
-                Ok(error) => catalog_error(*error),
+        DataFusionError::External(inner) => {
+            let inner = match inner.downcast::<CatalogError>() {
+                Ok(error) => return Ok(EngineError::Catalog(*error)),
+                Err(inner) => inner,
+            };
+            let inner = match inner.downcast::<EngineError>() {
+                Ok(error) => return Ok(*error),
+                Err(inner) => inner,
+            };
+            match inner.downcast::<DataFusionError>() {
+                Ok(error) => own_error(*error),
                 Err(inner) => Err(DataFusionError::External(inner)),
-            },
-        },
+            }
+        }
         DataFusionError::Context(text, inner) => {
-            catalog_error(*inner).map_err(|e| DataFusionError::Context(text, Box::new(e)))
+            own_error(*inner).map_err(|e| DataFusionError::Context(text, Box::new(e)))
         }
         DataFusionError::Diagnostic(diagnostic, inner) => {
-            catalog_error(*inner).map_err(|e| DataFusionError::Diagnostic(diagnostic, Box::new(e)))
+            own_error(*inner).map_err(|e| DataFusionError::Diagnostic(diagnostic, Box::new(e)))
         }
         other => Err(other),
     }

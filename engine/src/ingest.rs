@@ -24,8 +24,9 @@ use lakegate_catalog::{CatalogError, Expects, TableName, WriteMode};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::sync::mpsc;
 
+use crate::access::OnBehalf;
 use crate::change::{of_write, write_of};
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, Right};
 
 /// Batches between two threads.
 const BATCHES_BETWEEN: usize = 4;
@@ -109,6 +110,7 @@ impl Engine {
         in_schema: &str,
         schema: SchemaRef,
         batches: S,
+        behalf: OnBehalf<'_>,
     ) -> Result<Spooled, EngineError>
     where
         S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
@@ -117,8 +119,16 @@ impl Engine {
         let exists = match self.catalog().entry(&table).await {
             Ok(_) => true,
             Err(CatalogError::NotFound { .. }) if ingest.if_absent == IfAbsent::Create => false,
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                behalf.expect(Right::Write, &table)?;
+                return Err(behalf.as_seen(error.into()));
+            }
         };
+        let right = match exists {
+            true => Right::Write,
+            false => Right::Manage,
+        };
+        behalf.expect(right, &table)?;
         let mode = match ingest.if_exists {
             IfExists::Fail if exists => {
                 return Err(EngineError::invalid(

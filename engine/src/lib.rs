@@ -3,6 +3,7 @@
 //! A [`Statement`] is SQL that has been read: which tables and parameters it names, which versions it asks for.
 //! An [`Engine`] plans and runs it over the catalog; [`Queries`] are those of clients. Sessions are built in `session.rs` and nowhere else.
 
+mod access;
 mod admission;
 mod change;
 mod error;
@@ -17,18 +18,19 @@ mod query_log;
 mod session;
 mod statement;
 mod time_travel;
+mod watched;
 
+pub use access::{Caller, Grants, Login, NewUser, Right, TablePattern, UserEntry, UserFile, Users};
 pub use admission::AdmissionLimits;
 pub use error::{EngineError, ErrorKind, Place, bad_value};
 pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
 pub use listing::{ListedTable, TableKind, is_schema};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
-pub use queries::{
-    Caller, Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, Taken,
-};
+pub use queries::{Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, Taken};
 pub use query::{Pins, Planned, QueryOptions, QueryResult};
 pub use query_log::QueryState;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineOptions};
 pub use statement::{ParameterStyle, Statement, StatementOptions, TableUse};
 pub use time_travel::parse_timestamp;
+pub use watched::Watched;

@@ -8,7 +8,8 @@ use datafusion::common::TableReference;
 use datafusion::execution::SessionStateDefaults;
 use lakegate_catalog::{SYSTEM_SCHEMA, TableName};
 
-use crate::{Engine, EngineError};
+use crate::access::OnBehalf;
+use crate::{Caller, DEFAULT_SCHEMA, Engine, EngineError};
 
 /// What a table is to its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +40,13 @@ pub fn is_schema(name: &str) -> bool {
 }
 
 impl Engine {
-    /// The tables of the catalog and of `information_schema`.
+    /// The tables that there are for a caller, those of `information_schema` among them.
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn tables(&self) -> Result<Vec<ListedTable>, EngineError> {
+    pub async fn tables(&self, caller: &Caller) -> Result<Vec<ListedTable>, EngineError> {
         let entries = self.catalog().list().await?.into_iter();
+        let entries = entries.filter(|entry| caller.grants.sees(&entry.name));
         let of_catalog = entries.map(|entry| ListedTable {
             kind: match entry.name.schema == SYSTEM_SCHEMA {
                 true => TableKind::System,
@@ -61,22 +63,28 @@ impl Engine {
         Ok(of_catalog.chain(views).collect())
     }
 
-    /// The schemas that hold tables.
+    /// The schemas that hold tables for a caller.
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn schemas(&self) -> Result<BTreeSet<String>, EngineError> {
-        let tables = self.tables().await?.into_iter();
+    pub async fn schemas(&self, caller: &Caller) -> Result<BTreeSet<String>, EngineError> {
+        let tables = self.tables(caller).await?.into_iter();
         Ok(tables.map(|table| table.schema).collect())
     }
 
     /// The columns of a table at its newest version.
     ///
     /// # Errors
-    /// When there is no such table, or it cannot be read.
-    pub async fn columns(&self, schema: &str, table: &str) -> Result<SchemaRef, EngineError> {
+    /// When there is no such table for the caller, or it cannot be read.
+    pub async fn columns(
+        &self,
+        schema: &str,
+        table: &str,
+        caller: &Caller,
+    ) -> Result<SchemaRef, EngineError> {
         let reference = TableReference::partial(schema, table);
-        let provider = self.session().table_provider(reference).await;
+        let session = self.session_over([], DEFAULT_SCHEMA, None, OnBehalf::Of(caller));
+        let provider = session.context.table_provider(reference).await;
         Ok(provider.map_err(EngineError::from_planning)?.schema())
     }
 

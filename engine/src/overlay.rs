@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use lakegate_catalog::{CatalogError, TableName};
 
+use crate::EngineError;
 use crate::session::DEFAULT_SCHEMA;
 
 type Tables = BTreeMap<String, Arc<dyn TableProvider>>;
@@ -103,8 +104,16 @@ fn is_not_found(error: &DataFusionError) -> bool {
     let DataFusionError::External(inner) = error else {
         return false;
     };
-    let inner = inner.downcast_ref::<CatalogError>();
-    matches!(inner, Some(CatalogError::NotFound { .. }))
+    let is_absent = matches!(inner.downcast_ref(), Some(CatalogError::NotFound { .. }));
+    // A table that is hidden is one that is not there.
+    let is_hidden = matches!(
+        inner.downcast_ref(),
+        Some(EngineError::Denied {
+            is_hidden: true,
+            ..
+        })
+    );
+    is_absent || is_hidden
 }
 
 fn poisoned<T>(_: std::sync::PoisonError<T>) -> DataFusionError {

@@ -3,6 +3,7 @@
 mod running;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,11 +18,12 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::access::OnBehalf;
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::query::Binding;
-use crate::query_log::QueryLog;
+use crate::query_log::{DenialRecord, QueryLog};
 use crate::{
-    Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
+    Caller, Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
     Statement, StatementOptions,
 };
 use running::{Recording, Running};
@@ -59,15 +61,6 @@ pub struct Request {
     pub schema: String,
     /// The versions that the statement saw when it was planned before.
     pub pins: Option<Pins>,
-}
-
-/// Who asks, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// Who asks.
-    pub principal: String,
-    /// The door: `flight`.
-    pub door: &'static str,
 }
 
 /// What is known of a statement before it has values.
@@ -218,15 +211,23 @@ impl Queries {
         caller: &Caller,
     ) -> Result<Prepared, EngineError> {
         let (queries, sql, schema) = (Arc::clone(self), Arc::clone(sql), schema.to_owned());
+        let behalf = caller.clone();
         self.plan_apart(caller, async move {
-            queries.prepare_here(&parse(&sql, &schema)?).await
+            let statement = parse(&sql, &schema)?;
+            queries
+                .prepare_here(&statement, OnBehalf::Of(&behalf))
+                .await
         })
         .await
     }
 
-    async fn prepare_here(&self, statement: &Statement) -> Result<Prepared, EngineError> {
+    async fn prepare_here(
+        &self,
+        statement: &Statement,
+        behalf: OnBehalf<'_>,
+    ) -> Result<Prepared, EngineError> {
         let typed = self
-            .understand(statement, QueryOptions::default(), Binding::Types)
+            .understand(statement, QueryOptions::default(), Binding::Types, behalf)
             .await;
         let (planned, types) = match typed {
             Ok(planned) => {
@@ -245,7 +246,9 @@ impl Queries {
                     parameters: nulls.collect(),
                     ..QueryOptions::default()
                 };
-                let planned = self.understand(statement, options, Binding::Types).await;
+                let planned = self
+                    .understand(statement, options, Binding::Types, behalf)
+                    .await;
                 (planned.map_err(|_| error)?, HashMap::new())
             }
         };
@@ -280,10 +283,14 @@ impl Queries {
         statement: &Statement,
         options: QueryOptions,
         binding: Binding,
+        behalf: OnBehalf<'_>,
     ) -> Result<Planned, EngineError> {
         match statement.is_reading() {
-            true => self.engine.read(statement, options, binding).await,
-            false => self.engine.understand(statement, options, binding).await,
+            true => self.engine.read(statement, options, binding, behalf).await,
+            false => {
+                let engine = &self.engine;
+                engine.understand(statement, options, binding, behalf).await
+            }
         }
     }
 
@@ -294,12 +301,42 @@ impl Queries {
         F: Future<Output = Result<T, EngineError>> + Send + 'static,
     {
         let place = self.planning.enter(&caller.principal).await?;
-        apart(async move {
+        let planned = apart(async move {
             let planned = planning.await;
             drop(place);
             planned
-        })
-        .await
+        });
+        let planned = planned.await;
+        if let Err(error) = &planned {
+            self.audit(error, caller);
+        }
+        planned
+    }
+
+    /// Records that something was denied, when that is what an error says.
+    fn audit(&self, error: &EngineError, caller: &Caller) {
+        if let EngineError::Denied { right, table, .. } = error {
+            self.log.add_denial(DenialRecord {
+                at: self.engine.catalog().now(),
+                principal: Some(caller.principal.clone()),
+                door: caller.door,
+                peer: caller.peer,
+                action: right.as_str(),
+                object: Some(table.to_string()),
+            });
+        }
+    }
+
+    /// Records that somebody was not let in, by the name that they gave.
+    pub fn audit_login(&self, name: Option<&str>, door: &'static str, peer: Option<SocketAddr>) {
+        self.log.add_denial(DenialRecord {
+            at: self.engine.catalog().now(),
+            principal: name.map(str::to_owned),
+            door,
+            peer,
+            action: "log_in",
+            object: None,
+        });
     }
 
     /// Whether a statement only reads.
@@ -327,14 +364,17 @@ impl Queries {
         rows: &[Vec<ScalarValue>],
         caller: Caller,
     ) -> Result<Option<u64>, EngineError> {
-        let mut recording = Recording::new(Arc::clone(self), query_id, &request.sql, caller);
+        let mut recording =
+            Recording::new(Arc::clone(self), query_id, &request.sql, caller.clone());
         let permit = self.admitted(&mut recording).await?;
         let (engine, rows, request) = (Arc::clone(&self.engine), rows.to_vec(), request.clone());
         detached(recording, permit, async move {
             let statement = parse(&request.sql, &request.schema)?;
             let wanted = parameter_count(&statement);
             expect_values(wanted, rows.first().map_or(0, Vec::len))?;
-            let change = engine.plan_change(&statement, &rows).await?;
+            let change = engine
+                .plan_change(&statement, &rows, OnBehalf::Of(&caller))
+                .await?;
             engine.make(change).await
         })
         .await
@@ -363,7 +403,16 @@ impl Queries {
         let batches = tokio_stream::StreamExt::timeout(batches, limit);
         let batches =
             batches.map(|batch| batch.unwrap_or_else(|_| Err(EngineError::Stalled { limit })));
-        let spooled = self.engine.spool(ingest, in_schema, schema, batches).await;
+        let spooled = self
+            .engine
+            .spool(
+                ingest,
+                in_schema,
+                schema,
+                batches,
+                OnBehalf::Of(&recording.caller),
+            )
+            .await;
         let spooled = match spooled {
             Ok(spooled) => spooled,
             Err(error) => {
@@ -404,7 +453,7 @@ impl Queries {
     /// # Errors
     /// As [`Queries::prepare`], and when values are missing, or too many.
     pub async fn plan(&self, request: Request, caller: &Caller) -> Result<Ready, EngineError> {
-        let engine = Arc::clone(&self.engine);
+        let (engine, behalf) = (Arc::clone(&self.engine), caller.clone());
         self.plan_apart(caller, async move {
             let statement = parse(&request.sql, &request.schema)?;
             expect_values(parameter_count(&statement), request.parameters.len())?;
@@ -413,7 +462,9 @@ impl Queries {
                 pins: request.pins.clone(),
                 ..QueryOptions::default()
             };
-            let planned = engine.read(&statement, options, Binding::Values).await?;
+            let planned = engine
+                .read(&statement, options, Binding::Values, OnBehalf::Of(&behalf))
+                .await?;
             let planned = planned.coerced()?;
             Ok(Ready {
                 schema: schema_of(&planned),
@@ -488,20 +539,20 @@ where
 }
 
 /// Makes a change to its end, also when the client goes away: it is made and recorded, or neither.
-async fn detached<F>(
+fn detached<F>(
     mut recording: Recording,
     permit: Permit,
     made: F,
-) -> Result<Option<u64>, EngineError>
+) -> impl Future<Output = Result<Option<u64>, EngineError>>
 where
     F: Future<Output = Result<Option<u64>, EngineError>> + Send + 'static,
 {
+    let made = Box::pin(made);
     apart(async move {
         let made = made.await;
         drop(permit);
         recording.conclude(made)
     })
-    .await
 }
 
 fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {

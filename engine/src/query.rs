@@ -12,9 +12,10 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
 
+use crate::access::OnBehalf;
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
-use crate::{Engine, EngineError, Statement, TableUse};
+use crate::{Engine, EngineError, Right, Statement, TableUse};
 
 /// How a query is to be understood.
 #[derive(Debug, Clone, Default)]
@@ -103,7 +104,9 @@ impl Engine {
         options: QueryOptions,
     ) -> Result<QueryResult, EngineError> {
         let statement = Statement::parse(sql)?;
-        let planned = self.read(&statement, options, Binding::Values).await?;
+        let planned = self
+            .read(&statement, options, Binding::Values, OnBehalf::System)
+            .await?;
         let frame = DataFrame::new(planned.session.state(), planned.plan);
         let schema = Arc::clone(frame.schema().inner());
         let stream = frame
@@ -139,7 +142,9 @@ impl Engine {
         statement: &Statement,
         options: QueryOptions,
     ) -> Result<Planned, EngineError> {
-        let planned = self.read(statement, options, Binding::Values).await?;
+        let planned = self
+            .read(statement, options, Binding::Values, OnBehalf::System)
+            .await?;
         // Whether the types fit, the optimizer finds out.
         planned
             .session
@@ -155,11 +160,12 @@ impl Engine {
         statement: &Statement,
         options: QueryOptions,
         binding: Binding,
+        behalf: OnBehalf<'_>,
     ) -> Result<Planned, EngineError> {
         if !statement.is_reading() {
             return Err(not_reading());
         }
-        let planned = self.understand(statement, options, binding).await?;
+        let planned = self.understand(statement, options, binding, behalf).await?;
         let verified = read_only().verify_plan(&planned.plan);
         verified.map_err(|_| not_reading())?;
         Ok(planned)
@@ -171,7 +177,17 @@ impl Engine {
         statement: &Statement,
         options: QueryOptions,
         binding: Binding,
+        behalf: OnBehalf<'_>,
     ) -> Result<Planned, EngineError> {
+        let made = statement.makes_or_drops();
+        if let Some(table) = &made {
+            behalf.expect(Right::Manage, table)?;
+        }
+        for version in &statement.versions {
+            if !behalf.sees(&version.table) {
+                behalf.expect(Right::Read, &version.table)?;
+            }
+        }
         let QueryOptions {
             at,
             parameters,
@@ -189,13 +205,14 @@ impl Engine {
             }
         }
         let snapshots = match (versions, &pins) {
-            (Some(versions), _) => versions,
-            (None, Some(pins)) => self.pinned_versions(statement, pins).await?,
+            (Some(versions), _) => Ok(versions),
+            (None, Some(pins)) => self.pinned_versions(statement, pins).await,
             (None, None) if binding == Binding::Types => {
-                self.versions_for_types(statement, &parameters).await?
+                self.versions_for_types(statement, &parameters).await
             }
-            (None, None) => self.versions(statement, &parameters).await?,
+            (None, None) => self.versions(statement, &parameters).await,
         };
+        let snapshots = snapshots.map_err(|error| behalf.as_seen(error))?;
         if snapshots.len() != statement.versions.len() {
             return Err(EngineError::Bug(
                 "a statement is planned with the versions of another one".to_owned(),
@@ -210,7 +227,7 @@ impl Engine {
             names.push((
                 version.schema.clone(),
                 version.stand_in.clone(),
-                snapshot.scan()?,
+                behalf.rows_of(&version.table, snapshot.scan()?)?,
             ));
         }
         if at != At::Latest {
@@ -220,7 +237,8 @@ impl Engine {
                 }
                 let snapshot = self.catalog().snapshot(&table.name, at).await?;
                 let name = &table.name;
-                names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
+                let rows = behalf.rows_of(name, snapshot.scan()?)?;
+                names.push((name.schema.clone(), name.table.clone(), rows));
                 seen.tables
                     .push((name.clone(), snapshot.version, snapshot.table_id.clone()));
             }
@@ -234,10 +252,10 @@ impl Engine {
                     "run the statement again".to_owned(),
                 ));
             }
-            names.push((name.schema.clone(), name.table.clone(), snapshot.scan()?));
+            let rows = behalf.rows_of(name, snapshot.scan()?)?;
+            names.push((name.schema.clone(), name.table.clone(), rows));
             seen.tables.push((name.clone(), *version, table_id.clone()));
         }
-        let made = statement.makes_or_drops();
         names.extend(
             overlays
                 .into_iter()
@@ -246,7 +264,7 @@ impl Engine {
         let PinnedSession {
             context: session,
             pinned,
-        } = self.session_over(names, &statement.options.schema, made.as_ref());
+        } = self.session_over(names, &statement.options.schema, made.as_ref(), behalf);
         if statement.lists_tables() {
             self.catalog().list().await?;
         }

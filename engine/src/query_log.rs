@@ -1,8 +1,9 @@
-//! What is kept of clients' queries: rows of the system table `queries`.
+//! What is kept of clients' queries, and of what was denied: rows of the system tables `queries` and `audit`.
 //!
 //! A query does not wait for its record. Records are put into the catalog's file a few at a time, and reach the table in
 //! larger groups; what a process that is killed had not written is lost.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const MOST_WAITING: usize = 65_536;
 
 /// Longer SQL is cut in the record, in bytes.
 const MOST_SQL_BYTES: usize = 1 << 16;
+
+/// Longer names of people who were not let in are cut in the record, in bytes.
+const MOST_NAME_BYTES: usize = 256;
 
 /// How a query ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +83,7 @@ impl QueryRecord {
             "principal": self.principal,
             "door": self.door,
             "route": "local",
-            "sql": cut(&self.sql),
+            "sql": cut(&self.sql, MOST_SQL_BYTES),
             "state": self.state.as_str(),
             "submitted_at": time(self.submitted_at),
             "finished_at": time(self.finished_at),
@@ -92,13 +96,39 @@ impl QueryRecord {
     }
 }
 
-/// SQL as it is kept.
-fn cut(sql: &str) -> &str {
-    &sql[..sql.floor_char_boundary(MOST_SQL_BYTES)]
+/// The beginning of a text.
+fn cut(text: &str, most_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(most_bytes)]
+}
+
+/// What is kept of something that was denied.
+#[derive(Debug, Clone)]
+pub(crate) struct DenialRecord {
+    pub(crate) at: DateTime<Utc>,
+    /// Who asked, or the name that they gave.
+    pub(crate) principal: Option<String>,
+    pub(crate) door: &'static str,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) action: &'static str,
+    pub(crate) object: Option<String>,
+}
+
+impl DenialRecord {
+    fn row(&self) -> Value {
+        json!({
+            "at": self.at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            "principal": self.principal.as_deref().map(|principal| cut(principal, MOST_NAME_BYTES)),
+            "door": self.door,
+            "peer": self.peer.map(|peer| peer.to_string()),
+            "action": self.action,
+            "object": self.object,
+        })
+    }
 }
 
 enum Message {
     Record(Box<QueryRecord>),
+    Denial(Box<DenialRecord>),
     /// Write everything, and say when that is done.
     Flush(oneshot::Sender<()>),
 }
@@ -125,6 +155,14 @@ impl QueryLog {
         }
     }
 
+    pub(crate) fn add_denial(&self, record: DenialRecord) {
+        let (principal, action) = (record.principal.as_deref(), record.action);
+        warn!(principal, action, object = record.object.as_deref(), peer = ?record.peer, "denied");
+        if let Err(error) = self.messages.try_send(Message::Denial(Box::new(record))) {
+            warn!(%error, "the record of a denial is dropped");
+        }
+    }
+
     /// Waits until all records that were added are in the table.
     pub(crate) async fn flush(&self) {
         let (done, is_done) = oneshot::channel();
@@ -136,7 +174,7 @@ impl QueryLog {
 }
 
 async fn write(engine: Arc<Engine>, tables: SystemTables, mut received: mpsc::Receiver<Message>) {
-    let mut rows = Vec::new();
+    let (mut rows, mut denials) = (Vec::new(), Vec::new());
     let mut unflushed: Option<Instant> = None;
     let mut ungathered: Option<Instant> = None;
     loop {
@@ -155,6 +193,11 @@ async fn write(engine: Arc<Engine>, tables: SystemTables, mut received: mpsc::Re
                     ungathered.get_or_insert_with(Instant::now);
                     unflushed.get_or_insert_with(Instant::now);
                 }
+                Some(Message::Denial(record)) => {
+                    denials.push(record.row());
+                    ungathered.get_or_insert_with(Instant::now);
+                    unflushed.get_or_insert_with(Instant::now);
+                }
                 Some(Message::Flush(done)) => {
                     waits_for_flush = Some(done);
                     is_flushed = true;
@@ -166,7 +209,8 @@ async fn write(engine: Arc<Engine>, tables: SystemTables, mut received: mpsc::Re
         }
         if is_gathered || is_flushed {
             ungathered = None;
-            keep(&tables, std::mem::take(&mut rows)).await;
+            keep(&tables, SystemTable::Queries, std::mem::take(&mut rows)).await;
+            keep(&tables, SystemTable::Audit, std::mem::take(&mut denials)).await;
         }
         if is_flushed {
             unflushed = None;
@@ -184,10 +228,10 @@ async fn write(engine: Arc<Engine>, tables: SystemTables, mut received: mpsc::Re
     }
 }
 
-async fn keep(tables: &SystemTables, rows: Vec<Value>) {
+async fn keep(tables: &SystemTables, table: SystemTable, rows: Vec<Value>) {
     let count = rows.len();
-    if let Err(error) = tables.append(SystemTable::Queries, rows).await {
-        warn!(%error, count, "records of queries are lost");
+    if let Err(error) = tables.append(table, rows).await {
+        warn!(table = table.as_str(), %error, count, "records are lost");
     }
 }
 
@@ -198,9 +242,9 @@ mod tests {
     #[test]
     fn long_sql_is_cut_between_letters() {
         let sql = "é".repeat(MOST_SQL_BYTES);
-        assert_eq!(cut(&sql).len(), MOST_SQL_BYTES);
+        assert_eq!(cut(&sql, MOST_SQL_BYTES).len(), MOST_SQL_BYTES);
         let sql = format!("x{sql}");
-        assert_eq!(cut(&sql).len(), MOST_SQL_BYTES - 1);
-        assert_eq!(cut("SELECT 1"), "SELECT 1");
+        assert_eq!(cut(&sql, MOST_SQL_BYTES).len(), MOST_SQL_BYTES - 1);
+        assert_eq!(cut("SELECT 1", MOST_SQL_BYTES), "SELECT 1");
     }
 }

@@ -12,6 +12,7 @@ use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 use tracing::info;
 
 use crate::EngineError;
+use crate::access::{GrantedCatalog, OnBehalf};
 use crate::overlay::OverlayCatalog;
 
 /// The catalog's name in SQL.
@@ -118,16 +119,19 @@ impl Engine {
         let overlays = overlays
             .into_iter()
             .map(|(name, provider)| (name.schema, name.table, provider));
-        self.session_over(overlays, DEFAULT_SCHEMA, None).context
+        self.session_over(overlays, DEFAULT_SCHEMA, None, OnBehalf::System)
+            .context
     }
 
     /// A session in which some names, by schema and table, mean other tables. The names need not be a [`TableName`].
     /// Tables that are named without a schema are those of `schema`; one that a statement makes may be absent.
+    /// Of the catalog's tables, those are there that there are for whom the session is.
     pub(crate) fn session_over(
         &self,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
         schema: &str,
         absent: Option<&TableName>,
+        behalf: OnBehalf<'_>,
     ) -> PinnedSession {
         let pinned = Arc::new(PinnedCatalog::new(Arc::clone(&self.catalog)));
         let config = self.config.clone();
@@ -138,6 +142,10 @@ impl Engine {
             .build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
+        let inner = match behalf {
+            OnBehalf::System => inner,
+            OnBehalf::Of(caller) => Arc::new(GrantedCatalog::new(inner, caller.clone())),
+        };
         let catalog = OverlayCatalog::new(inner, overlays, functions, absent, schema);
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(catalog));

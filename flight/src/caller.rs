@@ -4,11 +4,13 @@
 //! client sets comes back as a new token, in both.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use lakegate_engine::Caller;
+use lakegate_engine::{Caller, Grants, Login, Users};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Response, Status};
@@ -17,7 +19,7 @@ use crate::seal::{Purpose, Seal};
 use crate::status;
 
 /// The name of the door in records of queries.
-const DOOR: &str = "flight";
+pub(crate) const DOOR: &str = "flight";
 
 /// The cookie that holds a session.
 const COOKIE: &str = "lakegate_session";
@@ -26,13 +28,24 @@ const COOKIE: &str = "lakegate_session";
 const LASTS: TimeDelta = TimeDelta::days(1);
 
 /// Who may come in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Access {
     /// Anyone, as this principal. Names and passwords are not looked at.
     Anyone {
         /// Who everyone is.
         principal: String,
     },
+    /// Users, with a name and password, a token or a certificate.
+    Users(Arc<Users>),
+}
+
+/// What is known of the other end of a connection. Without it in a call's extensions, nothing is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Where it is.
+    pub address: Option<SocketAddr>,
+    /// The common name of the certificate that it showed and that was found to be right.
+    pub certificate: Option<String>,
 }
 
 /// What a client has set, and who it is.
@@ -41,24 +54,79 @@ pub(crate) struct Session {
     pub(crate) principal: String,
     /// The schema of tables that are named without one; the engine's default when absent.
     pub(crate) schema: Option<String>,
+    /// What the user showed when the session began; empty where anyone may come in.
+    #[serde(default)]
+    credential: String,
     issued_at: DateTime<Utc>,
+    /// Looked up at each call.
+    #[serde(skip, default = "nothing")]
+    grants: Arc<Grants>,
+    #[serde(skip)]
+    peer: Option<SocketAddr>,
 }
 
+fn nothing() -> Arc<Grants> {
+    Arc::new(Grants::only(Vec::new()))
+}
+
+/// Somebody who is not let in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The name that they gave.
+    pub(crate) name: Option<String>,
+    why: &'static str,
+}
+
+impl Refused {
+    fn new(name: Option<&str>, why: &'static str) -> Self {
+        Self {
+            name: name.map(str::to_owned),
+            why,
+        }
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        Status::unauthenticated(self.why)
+    }
+}
+
+const WRONG: &str = "the name or the password is wrong";
+const NO_CREDENTIALS: &str =
+    "who calls is not said\nhint: connect with a name and password, or with a token";
+const NO_LONGER: &str = "the token or session is not known, has expired, or was taken away\nhint: connect again; `lakegate user token` makes tokens";
+const UNREADABLE: &str = "the header `authorization` holds no name and password";
+const NO_USER: &str =
+    "the certificate names no user\nhint: its common name has to be that of a user";
+
 impl Session {
-    fn new(principal: &str, now: DateTime<Utc>) -> Self {
+    fn of_anyone(principal: &str, now: DateTime<Utc>) -> Self {
         Self {
             principal: principal.to_owned(),
             schema: None,
+            credential: String::new(),
             issued_at: now,
+            grants: Arc::new(Grants::EVERYTHING),
+            peer: None,
+        }
+    }
+
+    fn of_login(login: Login, now: DateTime<Utc>) -> Self {
+        Self {
+            principal: login.principal,
+            schema: None,
+            credential: login.credential,
+            issued_at: now,
+            grants: login.grants,
+            peer: None,
         }
     }
 
     /// The session as it goes on with this schema.
     pub(crate) fn with_schema(&self, schema: Option<String>, now: DateTime<Utc>) -> Self {
         Self {
-            principal: self.principal.clone(),
             schema,
             issued_at: now,
+            ..self.clone()
         }
     }
 
@@ -73,6 +141,8 @@ impl Session {
         Caller {
             principal: self.principal.clone(),
             door: DOOR,
+            peer: self.peer,
+            grants: Arc::clone(&self.grants),
         }
     }
 
@@ -86,45 +156,131 @@ impl Session {
 }
 
 impl Access {
-    /// The session of a call. One without a token is a new session.
-    pub(crate) fn session(
+    /// The session of a call.
+    pub(crate) async fn session(
         &self,
         headers: &MetadataMap,
+        peer: &Peer,
         seal: &Seal,
         now: DateTime<Utc>,
-    ) -> Session {
-        let Self::Anyone { principal } = self;
-        let tokens = schemes(headers, "bearer").chain(cookies(headers));
-        let known = tokens.filter_map(|token| {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
-            // Anyone may come in: a token of another server, or one that has expired, is no reason to stay out.
-            seal.open::<Session>(Purpose::Session, &bytes, now).ok()
-        });
-        // A client may go on sending the token that it got when it logged in, beside the one that it got since.
-        let newest = known.max_by_key(|session| session.issued_at);
-        newest.unwrap_or_else(|| Session::new(principal, now))
+    ) -> Result<Session, Refused> {
+        let session = match self {
+            Self::Anyone { principal } => session_of_anyone(principal, headers, seal, now),
+            Self::Users(users) => session_of_user(users, headers, peer, seal, now).await?,
+        };
+        Ok(Session {
+            peer: peer.address,
+            ..session
+        })
     }
 
     /// The session of a client that says who it is.
-    pub(crate) fn log_in(
+    pub(crate) async fn log_in(
         &self,
         headers: &MetadataMap,
+        peer: &Peer,
+        seal: &Seal,
         now: DateTime<Utc>,
-    ) -> Result<Session, Status> {
-        let Self::Anyone { principal } = self;
-        if let Some(credentials) = schemes(headers, "basic").next() {
-            // Some clients leave the padding out.
-            let text = BASE64_STANDARD_NO_PAD.decode(credentials.trim_end_matches('='));
-            let text = text.ok();
-            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
-            if !text.is_some_and(|text| text.contains(':')) {
-                return Err(Status::unauthenticated(
-                    "the header `authorization` holds no name and password",
-                ));
+    ) -> Result<Session, Refused> {
+        match self {
+            Self::Anyone { principal } => {
+                name_and_password(headers)?;
+                Ok(Session::of_anyone(principal, now))
             }
+            Self::Users(users) => session_of_user(users, headers, peer, seal, now).await,
         }
-        Ok(Session::new(principal, now))
     }
+}
+
+/// A session where anyone may come in. A call without a token is a new session; a token of another server, or one that has
+/// expired, is no reason to stay out.
+fn session_of_anyone(
+    principal: &str,
+    headers: &MetadataMap,
+    seal: &Seal,
+    now: DateTime<Utc>,
+) -> Session {
+    let known = sessions(headers, seal, now);
+    let newest = known.max_by_key(|session| session.issued_at);
+    let anyone = Session::of_anyone(principal, now);
+    match newest {
+        Some(newest) => Session {
+            schema: newest.schema,
+            issued_at: newest.issued_at,
+            ..anyone
+        },
+        None => anyone,
+    }
+}
+
+/// The session of a user: what the client carries, as long as it is who it says; otherwise a new one.
+async fn session_of_user(
+    users: &Users,
+    headers: &MetadataMap,
+    peer: &Peer,
+    seal: &Seal,
+    now: DateTime<Utc>,
+) -> Result<Session, Refused> {
+    let mut tokens = schemes(headers, "bearer");
+    let of_token = tokens.find_map(|token| users.by_token(token, now));
+    let going_on = sessions(headers, seal, now).filter_map(|session| {
+        let login = users.again(&session.principal, &session.credential, now)?;
+        Some(Session {
+            grants: login.grants,
+            ..session
+        })
+    });
+    // A client may go on sending the token that it got when it logged in, beside the one that it got since.
+    let newest = going_on.max_by_key(|session| session.issued_at);
+    let is_of_token = |session: &Session| {
+        let login = of_token.as_ref();
+        login.is_none_or(|login| login.principal == session.principal)
+    };
+    if let Some(session) = newest.filter(is_of_token) {
+        return Ok(session);
+    }
+    if let Some(login) = of_token {
+        return Ok(Session::of_login(login, now));
+    }
+    if let Some((name, password)) = name_and_password(headers)? {
+        let login = users.by_password(&name, &password).await;
+        let login = login.ok_or_else(|| Refused::new(Some(&name), WRONG))?;
+        return Ok(Session::of_login(login, now));
+    }
+    if schemes(headers, "bearer").next().is_some() {
+        return Err(Refused::new(None, NO_LONGER));
+    }
+    let name = peer.certificate.as_deref();
+    let name = name.ok_or_else(|| Refused::new(None, NO_CREDENTIALS))?;
+    let login = users.by_certificate(name);
+    let login = login.ok_or_else(|| Refused::new(Some(name), NO_USER))?;
+    Ok(Session::of_login(login, now))
+}
+
+/// The sessions that a client carries, as far as they are this server's and have not expired.
+fn sessions<'h>(
+    headers: &'h MetadataMap,
+    seal: &'h Seal,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = Session> + 'h {
+    let tokens = schemes(headers, "bearer").chain(cookies(headers));
+    tokens.filter_map(move |token| {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
+        seal.open::<Session>(Purpose::Session, &bytes, now).ok()
+    })
+}
+
+/// The name and password that a client gives, if it does.
+fn name_and_password(headers: &MetadataMap) -> Result<Option<(String, String)>, Refused> {
+    let Some(credentials) = schemes(headers, "basic").next() else {
+        return Ok(None);
+    };
+    // Some clients leave the padding out.
+    let text = BASE64_STANDARD_NO_PAD.decode(credentials.trim_end_matches('='));
+    let text = text.ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let both = text.as_deref().and_then(|text| text.split_once(':'));
+    let (name, password) = both.ok_or_else(|| Refused::new(None, UNREADABLE))?;
+    Ok(Some((name.to_owned(), password.to_owned())))
 }
 
 /// Gives the client its session to carry.
@@ -150,7 +306,7 @@ pub(crate) fn carry<T>(
 }
 
 /// What stands behind a scheme in the headers `authorization`.
-fn schemes<'h>(headers: &'h MetadataMap, wanted: &'h str) -> impl Iterator<Item = &'h str> {
+fn schemes<'h>(headers: &'h MetadataMap, wanted: &'static str) -> impl Iterator<Item = &'h str> {
     let headers = headers.get_all("authorization").iter();
     let texts = headers.filter_map(|header| header.to_str().ok());
     texts.filter_map(move |text| {
@@ -186,10 +342,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn newest_token_counts_wherever_it_stands() {
+    async fn session(
+        access: &Access,
+        headers: &MetadataMap,
+        seal: &Seal,
+        now: DateTime<Utc>,
+    ) -> Session {
+        let peer = Peer::default();
+        access.session(headers, &peer, seal, now).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn newest_token_counts_wherever_it_stands() {
         let seal = Seal::random().unwrap();
-        let logged_in = Session::new("ann", at(1));
+        let logged_in = Session::of_anyone("ann", at(1));
         let set = logged_in.with_schema(Some("silver".to_owned()), at(2));
         let mut carried = Vec::new();
         for (session, now) in [(&logged_in, at(1)), (&set, at(2))] {
@@ -201,22 +367,22 @@ mod tests {
         let mut headers = MetadataMap::new();
         headers.append("authorization", token(0));
         headers.append("authorization", token(1));
-        assert_eq!(anyone().session(&headers, &seal, at(3)), set);
+        assert_eq!(session(&anyone(), &headers, &seal, at(3)).await, set);
         let mut headers = MetadataMap::new();
         headers.append("authorization", token(0));
         let cookie = carried[1].get("set-cookie").unwrap().to_str().unwrap();
         let cookie = cookie.split(';').next().unwrap();
         headers.append("cookie", format!("other=1; {cookie}").parse().unwrap());
-        assert_eq!(anyone().session(&headers, &seal, at(3)), set);
+        assert_eq!(session(&anyone(), &headers, &seal, at(3)).await, set);
         let late = at(3) + LASTS;
         assert_eq!(
-            anyone().session(&headers, &seal, late),
-            Session::new("ann", late)
+            session(&anyone(), &headers, &seal, late).await,
+            Session::of_anyone("ann", late)
         );
     }
 
-    #[test]
-    fn name_and_password_are_read_with_padding_and_without() {
+    #[tokio::test]
+    async fn name_and_password_are_read_with_padding_and_without() {
         for (header, is_read) in [
             ("Basic YW5uOng=", true),
             ("basic YW5uOng", true),
@@ -226,11 +392,11 @@ mod tests {
         ] {
             let mut headers = MetadataMap::new();
             headers.append("authorization", header.parse().unwrap());
-            assert_eq!(
-                anyone().log_in(&headers, at(0)).is_ok(),
-                is_read,
-                "{header}"
-            );
+            let seal = Seal::random().unwrap();
+            let access = anyone();
+            let peer = Peer::default();
+            let logged_in = access.log_in(&headers, &peer, &seal, at(0)).await;
+            assert_eq!(logged_in.is_ok(), is_read, "{header}");
         }
     }
 }

@@ -16,5 +16,5 @@ mod statements;
 mod status;
 mod type_info;
 
-pub use caller::Access;
+pub use caller::{Access, Peer};
 pub use service::FlightDoor;

@@ -7,7 +7,7 @@ use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables};
 use datafusion::arrow::array::{AsArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{StreamExt, stream};
-use lakegate_engine::{CATALOG, Engine, TableKind};
+use lakegate_engine::{CATALOG, Caller, Engine, TableKind};
 use tonic::Status;
 use tracing::warn;
 
@@ -38,10 +38,11 @@ pub(crate) fn table_types() -> Result<RecordBatch, Status> {
 /// The schemas that hold tables.
 pub(crate) async fn schemas(
     engine: &Engine,
+    caller: &Caller,
     command: CommandGetDbSchemas,
 ) -> Result<RecordBatch, Status> {
     let mut schemas: GetDbSchemasBuilder = command.into_builder();
-    let known = engine.schemas().await;
+    let known = engine.schemas(caller).await;
     for schema in known.map_err(|error| status::of_engine(&error))? {
         schemas.append(CATALOG, schema);
     }
@@ -51,6 +52,7 @@ pub(crate) async fn schemas(
 /// The tables, with their columns when those are asked for.
 pub(crate) async fn tables(
     engine: &Engine,
+    caller: &Caller,
     command: CommandGetTables,
 ) -> Result<RecordBatch, Status> {
     let include_schema = command.include_schema;
@@ -60,7 +62,7 @@ pub(crate) async fn tables(
         ..command
     };
     let mut named: GetTablesBuilder = named.into_builder();
-    let known = engine.tables().await;
+    let known = engine.tables(caller).await;
     for table in known.map_err(|error| status::of_engine(&error))? {
         let kind = match table.kind {
             TableKind::Table => TABLE,
@@ -79,7 +81,7 @@ pub(crate) async fn tables(
     let (schemas, tables, kinds) = (texts(1), texts(2), texts(3));
     let columns = stream::iter(0..named.num_rows()).map(|row| async move {
         let (schema, table) = (schemas.value(row), tables.value(row));
-        match engine.columns(schema, table).await {
+        match engine.columns(schema, table, caller).await {
             Ok(found) => columns::of_table(&found, CATALOG, schema, table),
             // One table that cannot be read hides no other.
             Err(error) => {

@@ -17,10 +17,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use lakegate_engine::Queries;
 use prost::Message;
-use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::caller::{self, Access, Session};
+use crate::caller::{self, Access, Peer, Refused, Session};
 use crate::encode::Messages;
 use crate::seal::Seal;
 use crate::statements::Statements;
@@ -56,8 +55,19 @@ impl FlightDoor {
         self.queries.engine().catalog().now()
     }
 
-    fn session(&self, headers: &MetadataMap) -> Session {
-        self.access.session(headers, &self.seal, self.now())
+    /// The session of a call; a client that may not come in is refused, and that is recorded.
+    async fn session<T>(&self, request: &Request<T>) -> Result<Session, Status> {
+        let (headers, peer) = (request.metadata(), peer(request));
+        let session = self.access.session(headers, &peer, &self.seal, self.now());
+        session
+            .await
+            .map_err(|refused| self.refuse(&refused, &peer))
+    }
+
+    fn refuse(&self, refused: &Refused, peer: &Peer) -> Status {
+        let name = refused.name.as_deref();
+        self.queries.audit_login(name, caller::DOOR, peer.address);
+        refused.status()
     }
 
     fn statements<'a>(&'a self, session: &'a Session) -> Statements<'a> {
@@ -70,13 +80,21 @@ impl FlightDoor {
     }
 
     /// The rows of a command that asks for metadata; none for another command.
-    async fn metadata(&self, command: Command) -> Result<Option<RecordBatch>, Status> {
-        let engine = self.queries.engine();
+    async fn metadata(
+        &self,
+        command: Command,
+        session: &Session,
+    ) -> Result<Option<RecordBatch>, Status> {
+        let (engine, caller) = (self.queries.engine(), session.caller());
         let empty = |schema: &SchemaRef| RecordBatch::new_empty(Arc::clone(schema));
         Ok(Some(match command {
             Command::CommandGetCatalogs(_) => metadata::catalogs()?,
-            Command::CommandGetDbSchemas(command) => metadata::schemas(engine, command).await?,
-            Command::CommandGetTables(command) => metadata::tables(engine, command).await?,
+            Command::CommandGetDbSchemas(command) => {
+                metadata::schemas(engine, &caller, command).await?
+            }
+            Command::CommandGetTables(command) => {
+                metadata::tables(engine, &caller, command).await?
+            }
             Command::CommandGetTableTypes(_) => metadata::table_types()?,
             Command::CommandGetSqlInfo(command) => sql_info::values(&command.info)?,
             Command::CommandGetXdbcTypeInfo(command) => type_info::values(command.data_type)?,
@@ -89,12 +107,16 @@ impl FlightDoor {
     }
 
     /// The columns of what a command that asks for metadata gives; none for another command.
-    async fn metadata_schema(&self, command: &Command) -> Result<Option<SchemaRef>, Status> {
+    async fn metadata_schema(
+        &self,
+        command: &Command,
+        session: &Session,
+    ) -> Result<Option<SchemaRef>, Status> {
         if let Command::CommandGetTables(command) = command {
             // Without opening any table.
             return Ok(Some(command.clone().into_builder().schema()));
         }
-        let rows = self.metadata(command.clone()).await?;
+        let rows = self.metadata(command.clone(), session).await?;
         Ok(rows.map(|rows| rows.schema()))
     }
 
@@ -113,7 +135,7 @@ impl FlightDoor {
                 statements.of_handle(&query.prepared_statement_handle)?
             }
             command => {
-                let schema = self.metadata_schema(&command).await?;
+                let schema = self.metadata_schema(&command, session).await?;
                 let schema = schema.ok_or_else(|| not_supported(&command))?;
                 let ticket = Ticket::new(descriptor.cmd.clone());
                 let info = FlightInfo::new().try_with_schema(&schema);
@@ -125,6 +147,11 @@ impl FlightDoor {
         };
         statements.info(carried, descriptor).await
     }
+}
+
+/// The other end of the connection that a call came by.
+fn peer<T>(request: &Request<T>) -> Peer {
+    request.extensions().get().cloned().unwrap_or_default()
 }
 
 /// The command in a descriptor or ticket.
@@ -171,7 +198,11 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let session = self.access.log_in(request.metadata(), self.now())?;
+        let (headers, peer) = (request.metadata(), peer(&request));
+        let session = self.access.log_in(headers, &peer, &self.seal, self.now());
+        let session = session
+            .await
+            .map_err(|refused| self.refuse(&refused, &peer))?;
         let mut response = Response::new(one(HandshakeResponse::default()));
         caller::carry(&mut response, &session, &self.seal, self.now())?;
         Ok(response)
@@ -189,7 +220,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let info = self.info(&session, request.into_inner()).await?;
         Ok(Response::new(info))
     }
@@ -198,7 +229,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let info = self.info(&session, request.into_inner()).await?;
         // Planning is all that there is to wait for: without a descriptor to ask again with, it is complete.
         let complete = PollInfo::new().with_info(info).try_with_progress(1.0);
@@ -209,7 +240,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let statements = self.statements(&session);
         let schema = match command(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => {
@@ -221,7 +252,7 @@ impl FlightService for FlightDoor {
                 statements.schema(&carried).await?
             }
             command => {
-                let schema = self.metadata_schema(&command).await?;
+                let schema = self.metadata_schema(&command, &session).await?;
                 let schema = schema.ok_or_else(|| not_supported(&command))?;
                 encode::schema(&schema)?
             }
@@ -230,7 +261,7 @@ impl FlightService for FlightDoor {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Messages>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let messages = match command(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 let statements = self.statements(&session);
@@ -238,7 +269,7 @@ impl FlightService for FlightDoor {
             }
             command => {
                 let refused = not_supported(&command);
-                encode::batch(self.metadata(command).await?.ok_or(refused)?)
+                encode::batch(self.metadata(command, &session).await?.ok_or(refused)?)
             }
         };
         Ok(Response::new(messages))
@@ -248,7 +279,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let statements = self.statements(&session);
         let mut sent = request.into_inner().peekable();
         let first = match Pin::new(&mut sent).peek().await {
@@ -309,7 +340,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let session = self.session(request.metadata());
+        let session = self.session(&request).await?;
         let statements = self.statements(&session);
         let answer = actions::answer(statements, request.get_ref()).await?;
         let bodies = stream::iter(answer.bodies).map(|body| Ok(arrow_flight::Result::new(body)));

@@ -1,6 +1,7 @@
 //! What can go wrong with doors.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// An error of a door.
 #[derive(Debug, thiserror::Error)]
@@ -16,9 +17,21 @@ pub enum GatewayError {
         /// The system's error.
         source: std::io::Error,
     },
-    /// A door would be open to other machines.
-    #[error("the {door} door would be open to other machines on {address}, to anyone")]
+    /// A file of TLS does not hold what it should.
+    #[error("`{}` does not hold {what}: {why}", .file.display())]
+    Tls {
+        /// The file.
+        file: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+        /// Why it does not.
+        why: String,
+    },
+    /// A door would be open to other machines, to anyone or for anyone to listen to.
+    #[error("the {door} door would be open to other machines on {address}, without {without}")]
     Open {
+        /// What is missing.
+        without: &'static str,
         /// The door.
         door: &'static str,
         /// Where.

@@ -9,12 +9,12 @@ use lakegate_engine::Queries;
 use lakegate_flight::{Access, FlightDoor};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tracing::{info, warn};
 
-use crate::{GatewayError, http};
+use crate::connections::{Connections, Protocol, Tls};
+use crate::{GatewayError, TlsFiles, http};
 
 /// How often a connection without messages is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -41,7 +41,9 @@ pub struct ServeOptions {
     pub http: SocketAddr,
     /// Who may come in.
     pub access: Access,
-    /// Whether doors may be open to other machines although anyone may come in.
+    /// The certificates of both doors; without them, nothing is encrypted.
+    pub tls: Option<TlsFiles>,
+    /// Whether doors may be open to other machines although anyone may come in, or nothing is encrypted.
     pub is_open: bool,
     /// How long queries that run may go on when the server stops.
     pub drain: Duration,
@@ -55,6 +57,7 @@ pub struct Doors {
     /// Where the HTTP door is.
     pub http: SocketAddr,
     listeners: (TcpListener, TcpListener),
+    tls: Option<Tls>,
     options: ServeOptions,
     queries: Arc<Queries>,
 }
@@ -63,20 +66,31 @@ impl Doors {
     /// Listens on both addresses; nothing is answered before [`Doors::serve`].
     ///
     /// # Errors
-    /// [`GatewayError::Open`] for an address that other machines reach, when anyone may come in and that was not asked
-    /// for; [`GatewayError::Listen`] for one that is taken.
+    /// [`GatewayError::Open`] for an address that other machines reach, when anyone may come in or nothing is encrypted
+    /// and that was not asked for; [`GatewayError::Tls`] for files that are not what they should be;
+    /// [`GatewayError::Listen`] for an address that is taken.
     pub async fn open(queries: Arc<Queries>, options: ServeOptions) -> Result<Self, GatewayError> {
-        let Access::Anyone { .. } = &options.access;
+        let lacking = match (&options.access, &options.tls) {
+            (Access::Users(_), Some(_)) => None,
+            (Access::Users(_), None) => Some("TLS"),
+            (Access::Anyone { .. }, Some(_)) => Some("users"),
+            (Access::Anyone { .. }, None) => Some("users and TLS"),
+        };
         let doors = [("Flight SQL", options.flight), ("HTTP", options.http)];
         for (door, address) in doors {
-            let is_local = address.ip().is_loopback();
-            if !is_local && !options.is_open {
-                return Err(GatewayError::Open { door, address });
+            let Some(without) = lacking.filter(|_| !address.ip().is_loopback()) else {
+                continue;
+            };
+            if !options.is_open {
+                return Err(GatewayError::Open {
+                    without,
+                    door,
+                    address,
+                });
             }
-            if !is_local {
-                warn!(door, %address, "the door is open to other machines, to anyone");
-            }
+            warn!(door, %address, without, "the door is open to other machines");
         }
+        let tls = options.tls.clone().map(Tls::open).transpose()?;
         let [(door, address), (other_door, other_address)] = doors;
         let flight = listen(door, address).await?;
         let http = listen(other_door, other_address).await?;
@@ -92,6 +106,7 @@ impl Doors {
             flight: own(&flight, door, address)?,
             http: own(&http, other_door, other_address)?,
             listeners: (flight, http),
+            tls,
             options,
             queries,
         })
@@ -109,6 +124,8 @@ impl Doors {
         let door = door.ok_or_else(|| GatewayError::Bug("a key cannot be made".to_owned()))?;
         let mut serving = JoinSet::new();
         let closed = closing.clone();
+        let connections = Connections::of(flight, self.tls.clone(), Protocol::Http2);
+        let connections = connections.map_err(|source| stopped("Flight SQL", source))?;
         serving.spawn(async move {
             let served = Server::builder()
                 .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -116,27 +133,17 @@ impl Doors {
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .http2_max_header_list_size(MOST_HEADER_BYTES)
-                .tcp_nodelay(true)
                 .add_service(door.into_service())
-                .serve_with_incoming_shutdown(
-                    TcpListenerStream::new(flight),
-                    closed.cancelled_owned(),
-                )
+                .serve_with_incoming_shutdown(connections, closed.cancelled_owned())
                 .await;
-            served.map_err(|source| GatewayError::Stopped {
-                door: "Flight SQL",
-                source: source.into(),
-            })
+            served.map_err(|source| stopped("Flight SQL", source))
         });
         let router = http::router(Arc::clone(&self.queries), stop.clone());
-        let closed = closing.clone();
+        let (closed, tls) = (closing.clone(), self.tls);
         // Whether the server lives is told also while every worker is busy planning.
         serving.spawn_blocking(move || {
-            let served = serve_http(http, router, closed);
-            served.map_err(|source| GatewayError::Stopped {
-                door: "HTTP",
-                source: source.into(),
-            })
+            let served = serve_http(http, tls, router, closed);
+            served.map_err(|source| stopped("HTTP", source))
         });
         tokio::select! {
             () = stop.cancelled() => {}
@@ -161,6 +168,7 @@ impl Doors {
 /// Serves HTTP on this thread alone.
 fn serve_http(
     listener: TcpListener,
+    tls: Option<Tls>,
     router: Router,
     closed: CancellationToken,
 ) -> Result<(), std::io::Error> {
@@ -169,10 +177,21 @@ fn serve_http(
         .enable_all()
         .build()?;
     runtime.block_on(async move {
-        axum::serve(TcpListener::from_std(listener)?, router)
+        let listener = TcpListener::from_std(listener)?;
+        axum::serve(Connections::of(listener, tls, Protocol::Http1)?, router)
             .with_graceful_shutdown(closed.cancelled_owned())
             .await
     })
+}
+
+fn stopped(
+    door: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> GatewayError {
+    GatewayError::Stopped {
+        door,
+        source: source.into(),
+    }
 }
 
 async fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {

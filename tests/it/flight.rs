@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::orders::orders;
-use crate::support::{Project, Ran, python};
+use crate::support::{Project, Ran, binary, python};
 
 #[test]
 fn python_clients_query_write_and_browse() {
@@ -123,6 +123,16 @@ fn clients_that_stop_or_ask_for_much_hold_up_nobody() {
         "SELECT state FROM lakegate.queries WHERE error LIKE '%was ended: its client let 1s pass%'",
     );
     assert_eq!(stalled.len(), 2, "{stalled:?}");
+}
+
+#[test]
+fn users_come_in_and_do_what_they_may() {
+    let project = orders();
+    project.deliver("1").expect_code(0);
+    let (binary, folder) = (binary(), project.path());
+    let arguments = [binary.to_str().unwrap(), folder.to_str().unwrap()];
+    let ran = python("flight_access.py", &arguments);
+    assert_eq!(ran["passed"], 13, "{ran}");
 }
 
 #[test]

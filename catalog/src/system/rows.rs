@@ -101,6 +101,14 @@ fn columns(table: SystemTable) -> &'static [(&'static str, Kind)] {
             ("bytes_scanned", Integer),
             ("error", Text),
         ],
+        SystemTable::Audit => &[
+            ("at", Time),
+            ("principal", Text),
+            ("door", Text),
+            ("peer", Text),
+            ("action", Text),
+            ("object", Text),
+        ],
     }
 }
 

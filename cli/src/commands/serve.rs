@@ -1,15 +1,18 @@
 //! `lakegate serve`: opens the doors for clients.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use lakegate_engine::{AdmissionLimits, Queries, QueriesOptions};
-use lakegate_gateway::{Access, Doors, GatewayError, ServeOptions};
+use lakegate_engine::{AdmissionLimits, Queries, QueriesOptions, Users};
+use lakegate_gateway::{Access, Doors, GatewayError, ServeOptions, TlsFiles};
 use serde_json::json;
 
 use crate::arguments::duration;
 use crate::commands::DONE;
+use crate::commands::user::{ROLES_FILE, USERS_FILE};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::settings;
@@ -34,8 +37,28 @@ pub(crate) struct Serve {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
 
+    /// Who may come in, as `lakegate user` writes it; `users.json` in the project folder when that is there
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+
+    /// What the roles of users grant; the file need not be there
+    #[arg(long, value_name = "FILE", default_value = ROLES_FILE)]
+    roles: PathBuf,
+
+    /// The certificate of both doors, in PEM, with those between it and its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+
+    /// Let in only who shows a certificate of these authorities, in PEM; its common name is who they are
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_client_ca: Option<PathBuf>,
+
     /// Let anyone in, from other machines too, as the principal `anonymous`
-    #[arg(long)]
+    #[arg(long, conflicts_with = "users")]
     insecure: bool,
 
     /// Queries that run at once; twice the processors when absent
@@ -58,14 +81,11 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self, context: &Context) -> Result<u8, CliError> {
         let lakegate = context.open().await?;
-        let principal = match self.insecure {
-            true => ANONYMOUS.to_owned(),
-            false => settings::user_name().unwrap_or_else(|| "local".to_owned()),
-        };
         let options = ServeOptions {
             flight: self.flight,
             http: self.http,
-            access: Access::Anyone { principal },
+            access: self.access(context)?,
+            tls: self.tls(context),
             is_open: self.insecure,
             drain: self.drain,
         };
@@ -89,6 +109,34 @@ impl Serve {
             .await
             .map_err(|error| error_of(&error))?;
         Ok(DONE)
+    }
+
+    fn access(&self, context: &Context) -> Result<Access, CliError> {
+        if self.insecure {
+            return Ok(Access::Anyone {
+                principal: ANONYMOUS.to_owned(),
+            });
+        }
+        let (users, roles) = (&self.users, context.path(&self.roles));
+        let of_project = context.path(Path::new(USERS_FILE));
+        let users = match users {
+            Some(users) => Some(context.path(users)),
+            None => of_project.exists().then_some(of_project),
+        };
+        Ok(match users {
+            Some(users) => Access::Users(Arc::new(Users::open(users, roles)?)),
+            None => Access::Anyone {
+                principal: settings::user_name().unwrap_or_else(|| "local".to_owned()),
+            },
+        })
+    }
+
+    fn tls(&self, context: &Context) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificate: context.path(self.tls_cert.as_ref()?),
+            key: context.path(self.tls_key.as_ref()?),
+            client_authority: self.tls_client_ca.as_ref().map(|file| context.path(file)),
+        })
     }
 
     fn places(&self) -> AdmissionLimits {
@@ -126,7 +174,7 @@ const MOST_AT_ONCE: usize = 100_000;
 fn error_of(error: &GatewayError) -> CliError {
     let hint = match error {
         GatewayError::Open { .. } => {
-            "listen on 127.0.0.1, or let anyone in with `--insecure`".to_owned()
+            "make users with `lakegate user add`, and bring certificates with `--tls-cert` and `--tls-key`; listen on 127.0.0.1; or let anyone in with `--insecure`".to_owned()
         }
         GatewayError::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             "another process listens there: stop it, or choose another port; 0 picks a free one"
@@ -134,7 +182,7 @@ fn error_of(error: &GatewayError) -> CliError {
         }
         _ => String::new(),
     };
-    let is_of_the_user = matches!(error, GatewayError::Open { .. });
+    let is_of_the_user = matches!(error, GatewayError::Open { .. } | GatewayError::Tls { .. });
     let error = CliError::failed(error.to_string(), error);
     let error = match hint.is_empty() {
         true => error,

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
-use super::{Caller, Queries};
-use crate::EngineError;
+use super::Queries;
 use crate::admission::Permit;
 use crate::query_log::{QueryRecord, QueryState};
+use crate::{Caller, EngineError};
 
 /// A query that runs or waits.
 #[derive(Debug, Clone)]
@@ -307,6 +307,7 @@ impl Recording {
     }
 
     pub(super) fn failed(&mut self, error: &EngineError) {
+        self.queries.audit(error, &self.caller);
         match error {
             EngineError::Cancelled => self.conclude_as(QueryState::Cancelled, None),
             error => self.conclude_as(QueryState::Failed, Some(error.to_string())),
