@@ -40,9 +40,17 @@ pub(crate) struct Carried {
     pub(crate) sql: Arc<str>,
     schema: String,
     principal: String,
-    /// The values that were bound: a stream of Arrow with one row, in base64.
+    /// The values that were bound: a stream of Arrow, in base64. One row of them for a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     values: Option<String>,
+}
+
+impl Carried {
+    /// The rows of values that were bound.
+    fn rows(&self) -> Result<Vec<Vec<ScalarValue>>, Status> {
+        let rows = self.values.as_deref().map(parameters::read);
+        Ok(rows.transpose()?.unwrap_or_default())
+    }
 }
 
 /// A statement whose rows can be fetched.
@@ -110,8 +118,12 @@ impl Statements<'_> {
         })
     }
 
-    /// The handle of a prepared statement with values.
-    pub(crate) fn bound(&self, carried: Carried, values: Option<String>) -> Result<Bytes, Status> {
+    /// The handle of a prepared statement with values: one row for a query, any number for a change.
+    pub(crate) fn bound(&self, carried: Carried, values: &[RecordBatch]) -> Result<Bytes, Status> {
+        if self.reads(&self.request(&carried, None)?)? {
+            parameters::expect_one_row(values)?;
+        }
+        let values = parameters::carried(values)?;
         self.handle(&Carried { values, ..carried })
     }
 
@@ -122,8 +134,7 @@ impl Statements<'_> {
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let request = self.request(&carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        if !is_query.map_err(|error| status::of_engine(&error))? {
+        if !self.reads(&request)? {
             return self.changed(carried, request, descriptor).await;
         }
         let ready = self.planned(request).await?;
@@ -156,10 +167,7 @@ impl Statements<'_> {
         request: Request,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
-        let rows = match request.parameters.is_empty() {
-            true => Vec::new(),
-            false => vec![request.parameters.clone()],
-        };
+        let rows = carried.rows()?;
         let query_id = Uuid::now_v7();
         let changed = self.make(query_id, &request, &rows).await?;
         let fetchable = Fetchable {
@@ -179,20 +187,24 @@ impl Statements<'_> {
             .with_app_metadata(query_id.to_string()))
     }
 
-    /// Makes a change with each row of values, and gives the number of rows that it brought: -1 when it is not known.
+    /// Makes a change with each row of values, or else with those that were bound before, and gives the number of rows
+    /// that it brought: -1 when it is not known.
     pub(crate) async fn update(
         &self,
         carried: &Carried,
-        rows: &[Vec<ScalarValue>],
+        rows: Vec<Vec<ScalarValue>>,
     ) -> Result<i64, Status> {
         let request = self.request(carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        if is_query.map_err(|error| status::of_engine(&error))? {
+        if self.reads(&request)? {
             return Err(Status::invalid_argument(
                 "the statement only reads\nhint: run it as a query",
             ));
         }
-        self.make(Uuid::now_v7(), &request, rows).await
+        let rows = match rows.is_empty() {
+            true => carried.rows()?,
+            false => rows,
+        };
+        self.make(Uuid::now_v7(), &request, &rows).await
     }
 
     /// Writes rows that a client sends to a table, and gives their number: -1 when it is not known.
@@ -246,9 +258,7 @@ impl Statements<'_> {
     /// The columns of a statement's rows.
     pub(crate) async fn schema(&self, carried: &Carried) -> Result<Bytes, Status> {
         let request = self.request(carried, None)?;
-        let is_query = self.queries.is_query(&request);
-        let is_query = is_query.map_err(|error| status::of_engine(&error))?;
-        if is_query && carried.values.is_some() {
+        if self.reads(&request)? && carried.values.is_some() {
             let ready = self.planned(request).await?;
             return encode::schema(&columns::advertised(&ready.schema));
         }
@@ -327,17 +337,18 @@ impl Statements<'_> {
     }
 
     fn request(&self, carried: &Carried, pins: Option<Pins>) -> Result<Request, Status> {
-        let values = carried
-            .values
-            .as_deref()
-            .map(parameters::read)
-            .transpose()?;
         Ok(Request {
             sql: Arc::clone(&carried.sql),
-            parameters: values.unwrap_or_default(),
+            parameters: carried.rows()?.into_iter().next().unwrap_or_default(),
             schema: carried.schema.clone(),
             pins,
         })
+    }
+
+    /// Whether a statement only reads.
+    fn reads(&self, request: &Request) -> Result<bool, Status> {
+        let is_query = self.queries.is_query(request);
+        is_query.map_err(|error| status::of_engine(&error))
     }
 
     async fn planned(&self, request: Request) -> Result<Ready, Status> {

@@ -1,5 +1,6 @@
 //! A project in a temporary folder, the binary, and an independent reader.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -192,8 +193,13 @@ impl Server {
     }
 
     /// Asks the server to stop, and waits until it has.
-    pub(crate) fn stop(mut self) -> Ran {
+    pub(crate) fn stop(self) -> Ran {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until the server has ended.
+    pub(crate) fn ended(mut self) -> Ran {
         let stderr = self.process.stderr.take();
         let code = self.process.wait().unwrap().code();
         let stderr = stderr.map(|stderr| std::io::read_to_string(stderr).unwrap());
@@ -224,14 +230,32 @@ impl Drop for Server {
     }
 }
 
+/// What only some machines have, and `tests/run.py` installs: where it is, by the name of a variable. Without it, a test
+/// is skipped and says so.
+#[track_caller]
+pub(crate) fn installed(variable: &str, what: &str) -> Option<OsString> {
+    let installed = std::env::var_os(variable);
+    if installed.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{what} is missing");
+        eprintln!("SKIPPED: {what} is missing; `python3 tests/run.py` installs it");
+    }
+    installed
+}
+
 /// Runs a script of `tests/clients` and reads the JSON that it prints.
 #[track_caller]
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Value {
     let python = std::env::var_os("LAKEGATE_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+    python_at(&python, script, arguments)
+}
+
+/// Runs a script of `tests/clients` in a certain Python, and reads the JSON that it prints.
+#[track_caller]
+pub(crate) fn python_at(python: &OsStr, script: &str, arguments: &[&str]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("clients")
         .join(script);
-    let output = Command::new(&python)
+    let output = Command::new(python)
         .arg(&script)
         .args(arguments)
         .output()
