@@ -1,8 +1,11 @@
 //! The doors, with clients as people have them.
 
+mod actions;
 mod client;
+mod crowds;
 mod departures;
 mod forgeries;
+mod sizes;
 mod statements;
 
 use std::path::Path;
