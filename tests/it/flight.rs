@@ -4,6 +4,7 @@ mod actions;
 mod client;
 mod crowds;
 mod departures;
+mod drain;
 mod forgeries;
 mod sizes;
 mod statements;
