@@ -15,7 +15,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::orders::orders;
-use crate::support::{Project, Ran, installed, python};
+use crate::support::{Project, Ran, installed, python, python_at};
 
 #[test]
 fn python_clients_query_write_and_browse() {
@@ -52,6 +52,19 @@ fn python_clients_query_write_and_browse() {
         "SELECT DISTINCT sql FROM lakegate.queries WHERE error LIKE 'commit refused%' AND sql LIKE 'INSERT OVERWRITE%'",
     );
     assert_eq!(refused.len(), 1, "{refused:?}");
+}
+
+#[test]
+fn sqlalchemy_queries_and_writes() {
+    let Some(python) = installed("LAKEGATE_TEST_ALCHEMY", "SQLAlchemy 2") else {
+        return;
+    };
+    let project = orders();
+    project.deliver("1").expect_code(0);
+    let server = project.serve(&[]);
+    let ran = python_at(&python, "alchemy.py", &[&server.flight]);
+    assert_eq!(ran, json!({ "passed": 6 }));
+    server.stop().expect_code(0);
 }
 
 #[test]
