@@ -4,8 +4,10 @@ mod actions;
 mod client;
 mod crowds;
 mod departures;
+mod documentation;
 mod drain;
 mod forgeries;
+mod rust_example;
 mod sizes;
 mod statements;
 
