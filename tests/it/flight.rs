@@ -2,6 +2,7 @@
 
 mod actions;
 mod client;
+mod commands;
 mod crowds;
 mod departures;
 mod documentation;
