@@ -13,6 +13,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::arrow::ipc::{Buffer, root_as_message};
 use datafusion::scalar::ScalarValue;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use lakegate_engine::EngineError;
@@ -128,6 +129,10 @@ impl Decoder {
             let has_content = !message.data_header.is_empty() || !message.data_body.is_empty();
             futures::future::ready(has_content)
         });
+        let messages = messages.map(|message| match message {
+            Ok(message) if !has_its_buffers(&message) => Err(not_as_told()),
+            message => message,
+        });
         Self {
             batches: FlightRecordBatchStream::new_from_flight_data(messages),
         }
@@ -140,14 +145,34 @@ impl Decoder {
 
     /// The next batch; none after the last one. Nothing comes after an error.
     async fn next(&mut self) -> Result<Option<RecordBatch>, FlightError> {
-        // The reader of arrow-ipc panics over a body that is shorter than its header says.
+        // The reader of arrow-ipc panics over some messages that are damaged.
         let next = AssertUnwindSafe(self.batches.try_next()).catch_unwind();
-        next.await.unwrap_or_else(|_| {
-            Err(FlightError::DecodeError(
-                "a message is not as its header says".to_owned(),
-            ))
-        })
+        next.await.unwrap_or_else(|_| Err(not_as_told()))
     }
+}
+
+/// Whether the buffers of a batch lie in its body. A message of which that is not known is left to the reader.
+fn has_its_buffers(message: &FlightData) -> bool {
+    let Ok(header) = root_as_message(&message.data_header) else {
+        return true;
+    };
+    let batch = header.header_as_record_batch().or_else(|| {
+        let dictionary = header.header_as_dictionary_batch();
+        dictionary.and_then(|dictionary| dictionary.data())
+    });
+    let buffers = batch.and_then(|batch| batch.buffers());
+    let has = |buffer: &Buffer| {
+        let end = buffer.offset().checked_add(buffer.length());
+        let end = end.and_then(|end| usize::try_from(end).ok());
+        buffer.offset() >= 0
+            && buffer.length() >= 0
+            && end.is_some_and(|end| end <= message.data_body.len())
+    };
+    buffers.is_none_or(|buffers| buffers.iter().all(has))
+}
+
+fn not_as_told() -> FlightError {
+    FlightError::DecodeError("a message is not as its header says".to_owned())
 }
 
 /// The values of each row, one row after the other.

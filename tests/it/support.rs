@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -150,6 +151,8 @@ impl Project {
 /// A server of a project, which ends with the test.
 pub(crate) struct Server {
     process: Child,
+    /// Reads what the server says, so that it never waits to say it.
+    stderr: Option<JoinHandle<String>>,
     /// Where Flight SQL is served.
     pub(crate) flight: String,
     /// Where health and metrics are served.
@@ -176,18 +179,26 @@ impl Project {
         };
         assert_eq!(ready["ready"], true);
         let address = |door: &str| ready[door].as_str().unwrap().to_owned();
+        let stderr = process.stderr.take().unwrap();
+        let stderr = std::thread::spawn(|| std::io::read_to_string(stderr).unwrap());
         Server {
             flight: address("flight"),
             http: address("http"),
             process,
+            stderr: Some(stderr),
         }
     }
 }
 
 impl Server {
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> String {
+        self.process.id().to_string()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
+        let id = self.process_id();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
@@ -200,9 +211,8 @@ impl Server {
 
     /// Waits until the server has ended.
     pub(crate) fn ended(mut self) -> Ran {
-        let stderr = self.process.stderr.take();
         let code = self.process.wait().unwrap().code();
-        let stderr = stderr.map(|stderr| std::io::read_to_string(stderr).unwrap());
+        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap());
         Ran {
             code,
             stdout: String::new(),
@@ -233,6 +243,7 @@ impl Drop for Server {
 /// What only some machines have, and `tests/run.py` installs: where it is, by the name of a variable. Without it, a test
 /// is skipped and says so.
 #[track_caller]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 pub(crate) fn installed(variable: &str, what: &str) -> Option<OsString> {
     let installed = std::env::var_os(variable);
     if installed.is_none() {

@@ -179,9 +179,9 @@ pub(super) fn told(info: &FlightInfo) -> Schema {
 
 #[track_caller]
 pub(super) fn status<T>(result: Result<T, FlightError>) -> Status {
-    match result.err().expect("an error was expected") {
-        FlightError::Tonic(status) => *status,
-        other => panic!("no status: {other}"),
+    match result.err() {
+        Some(FlightError::Tonic(status)) => *status,
+        other => panic!("no status: {other:?}"),
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int64Array, Int64Builder, ListBuilder, RecordBatch, StringArray,
+};
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any,
@@ -256,4 +258,53 @@ async fn half_a_batch_changes_nothing() {
     );
     stop(server).await.expect_code(0);
     assert_eq!(project.independent("bronze.whole")["version"], 0);
+}
+
+#[tokio::test]
+async fn damaged_values_never_break_the_server() {
+    let project = Project::of(&[]);
+    let server = project.serve(&[]);
+    let client = &mut connect(&server).await;
+    let prepared = handle(client, "SELECT $1, $2, $3, $4").await;
+    let of = descriptor(&CommandPreparedStatementQuery {
+        prepared_statement_handle: prepared,
+    });
+    let mut lists = ListBuilder::new(Int64Builder::new());
+    lists.append_value([Some(1), None]);
+    let columns: [(&str, ArrayRef); 4] = [
+        ("$1", Arc::new(Int64Array::from(vec![Some(1)]))),
+        ("$2", Arc::new(StringArray::from(vec![Some("text")]))),
+        ("$3", Arc::new(BooleanArray::from(vec![None::<bool>]))),
+        ("$4", Arc::new(lists.finish())),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let encoded = FlightDataEncoderBuilder::new().with_flight_descriptor(Some(of));
+    let encoded = encoded.build(stream::iter([Ok(batch)]));
+    let whole: Vec<FlightData> = encoded.try_collect().await.unwrap();
+    put(client, stream::iter(whole.clone())).await.unwrap();
+    for message in 0..whole.len() {
+        for at in 0..whole[message].data_header.len() {
+            for change in [0x01, 0xff] {
+                let mut sent = whole.clone();
+                let mut header = sent[message].data_header.to_vec();
+                header[at] ^= change;
+                sent[message].data_header = header.into();
+                let code = put(client, stream::iter(sent))
+                    .await
+                    .map_err(|status| status.code());
+                let code = code.err().unwrap_or(Code::Ok);
+                let is_answer =
+                    [Code::Ok, Code::InvalidArgument, Code::Unimplemented].contains(&code);
+                assert!(
+                    is_answer,
+                    "byte {at} of message {message}, {change}: {code:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(
+        rows(client, "SELECT 1 AS x").await.unwrap(),
+        [json!({ "x": 1 })]
+    );
+    stop(server).await.expect_code(0);
 }

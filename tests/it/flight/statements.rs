@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type, Schema};
+use arrow_flight::FlightData;
+use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::sql::{
     CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
-    TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+    DoPutPreparedStatementResult, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
 };
-use futures::stream;
+use futures::{TryStreamExt, stream};
+use prost::Message;
 use serde_json::json;
 use tonic::Code;
 
 use super::client::{
-    act, change, connect, descriptor, expect_refused, expect_status, fetch, objects, rows,
-    schema_of, stop, told, unpacked,
+    act, change, connect, descriptor, expect_refused, expect_status, fetch, objects, packed, put,
+    rows, schema_of, stop, told, unpacked,
 };
 use crate::orders::orders;
 use crate::support::{Project, Server};
@@ -214,23 +217,24 @@ async fn rows_that_are_sent_become_a_table() {
     let project = Project::of(&[]);
     let server = project.serve(&[]);
     let client = &mut connect(&server).await;
-    let sent = |ranges: Vec<std::ops::Range<i64>>| {
-        stream::iter(ranges.into_iter().map(|ids| Ok(numbers("id", ids))))
+    // In batches of a thousand.
+    let sent = |ids: std::ops::Range<i64>| {
+        let batches = ids.clone().step_by(1_000).map(move |from| {
+            let until = ids.end.min(from + 1_000);
+            Ok(numbers("id", from..until))
+        });
+        stream::iter(batches.collect::<Vec<_>>())
     };
     let create = ingest("sent", Absent::Create, Exists::Fail);
-    let made = client
-        .execute_ingest(create.clone(), sent(vec![0..5_000, 5_000..10_000]))
-        .await;
+    let made = client.execute_ingest(create.clone(), sent(0..10_000)).await;
     assert_eq!(made.unwrap(), 10_000);
-    let again = client.execute_ingest(create, sent(vec![0..1])).await;
+    let again = client.execute_ingest(create, sent(0..1)).await;
     expect_refused(again, Code::InvalidArgument, &["exists already"]);
     let append = ingest("sent", Absent::Fail, Exists::Append);
-    let added = client
-        .execute_ingest(append, sent(vec![10_000..10_010]))
-        .await;
+    let added = client.execute_ingest(append, sent(10_000..10_010)).await;
     assert_eq!(added.unwrap(), 10);
     let elsewhere = ingest("nowhere", Absent::Fail, Exists::Append);
-    let elsewhere = client.execute_ingest(elsewhere, sent(vec![0..1])).await;
+    let elsewhere = client.execute_ingest(elsewhere, sent(0..1)).await;
     expect_refused(elsewhere, Code::NotFound, &["bronze.nowhere"]);
     let summed = rows(
         client,
@@ -239,13 +243,7 @@ async fn rows_that_are_sent_become_a_table() {
     .await;
     assert_eq!(summed.unwrap(), [json!({ "n": 10_010, "sum": 50_095_045 })]);
     let replace = ingest("sent", Absent::Create, Exists::Replace);
-    assert_eq!(
-        client
-            .execute_ingest(replace, sent(vec![7..8]))
-            .await
-            .unwrap(),
-        1
-    );
+    assert_eq!(client.execute_ingest(replace, sent(7..8)).await.unwrap(), 1);
     assert_eq!(
         rows(client, "SELECT * FROM bronze.sent").await.unwrap(),
         [json!({ "id": 7 })]
@@ -330,13 +328,9 @@ async fn columns_are_told_before_anything_is_run() {
         query: sql.to_owned(),
         transaction_id: None,
     };
-    let (_, bodies) = act(
-        client,
-        "CreatePreparedStatement",
-        super::client::packed(&prepared),
-    )
-    .await
-    .unwrap();
+    let (_, bodies) = act(client, "CreatePreparedStatement", packed(&prepared))
+        .await
+        .unwrap();
     let prepared: arrow_flight::sql::ActionCreatePreparedStatementResult = unpacked(&bodies[0]);
     let by_handle = |handle: bytes::Bytes| {
         descriptor(&CommandPreparedStatementQuery {
@@ -351,6 +345,28 @@ async fn columns_are_told_before_anything_is_run() {
         .unwrap();
     let unbound = schema_of(unbound.into_inner());
     assert_eq!(columns(&unbound)[0], ("id", &DataType::Int64));
+    // With values, what they make of the columns is known.
+    let values: [(&str, ArrayRef); 2] = [
+        ("$1", Arc::new(Int64Array::from(vec![1]))),
+        ("$2", Arc::new(BooleanArray::from(vec![true]))),
+    ];
+    let values = RecordBatch::try_from_iter(values).unwrap();
+    let messages = FlightDataEncoderBuilder::new()
+        .with_flight_descriptor(Some(by_handle(handle)))
+        .build(stream::iter([Ok(values)]));
+    let messages: Vec<FlightData> = messages.try_collect().await.unwrap();
+    let bound = put(client, stream::iter(messages)).await.unwrap();
+    let bound = DoPutPreparedStatementResult::decode(bound).unwrap();
+    let bound = by_handle(bound.prepared_statement_handle.unwrap());
+    let info = client.inner_mut().get_flight_info(bound.clone());
+    let info = info.await.unwrap().into_inner();
+    let schema = client.inner_mut().get_schema(bound).await.unwrap();
+    let schema = schema_of(schema.into_inner());
+    assert_eq!(
+        columns(&schema),
+        [("id", &DataType::Int64), ("other", &DataType::Boolean)]
+    );
+    assert_eq!(told(&info), schema);
     // A change has no columns, and asking for them does not make it.
     let change_it = CommandStatementQuery {
         query: "DROP TABLE silver.orders".to_owned(),
