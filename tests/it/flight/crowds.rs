@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 
 use super::client::{change, connect, expect_refused, rows, status, stop};
-use crate::support::{Project, Server};
+use crate::support::{Project, Server, python};
 
 /// Connections that are open at once.
 const CROWD: usize = 500;
@@ -25,9 +25,23 @@ async fn asked_by_all(server: &Server) -> Vec<Result<Vec<serde_json::Value>, ton
         if let Ok(rows) = &answer {
             assert_eq!(rows, &[json!({ "number": number })]);
         }
-        answers.push(answer.or_else(|error| Err(status(Err::<(), _>(error)))));
+        answers.push(answer.map_err(|error| status(Err::<(), _>(error))));
     }
     answers
+}
+
+/// What a third of a minute under mixed load came to: `tests/clients/load.py` does the same for longer.
+#[test]
+fn mixed_load_gets_right_answers() {
+    let project = Project::of(&[]);
+    let server = project.serve(&[]);
+    let arguments = ["0.3", &server.flight, &server.http, &server.process_id()];
+    let ran = python("load.py", &arguments);
+    assert_eq!(ran["wrong"], json!([]));
+    for (kind, figures) in ran["kinds"].as_object().unwrap() {
+        assert!(figures["count"].as_u64() > Some(0), "{kind}: {ran}");
+    }
+    assert_eq!(server.stop().expect_code(0).stderr, "");
 }
 
 #[tokio::test]

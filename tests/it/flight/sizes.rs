@@ -1,7 +1,13 @@
 //! Statements and answers of unusual size.
 
-use arrow::array::AsArray;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
+use arrow_flight::sql::{
+    CommandStatementIngest, TableDefinitionOptions, TableExistsOption, TableNotExistOption,
+};
+use futures::{StreamExt, stream};
 use serde_json::json;
 use tonic::Code;
 
@@ -74,4 +80,32 @@ async fn rows_of_many_megabytes_arrive() {
         lengths.map(|text| text.unwrap().len()).collect::<Vec<_>>(),
         [5_000_000; 4]
     );
+}
+
+#[tokio::test]
+async fn client_that_still_sends_is_told_why_its_rows_are_not_taken() {
+    let project = Project::of(&[]);
+    let server = project.serve(&[]);
+    let client = &mut connect(&server).await;
+    change(client, "CREATE TABLE bronze.there AS SELECT 0 AS id")
+        .await
+        .unwrap();
+    let command = CommandStatementIngest {
+        table_definition_options: Some(TableDefinitionOptions {
+            if_not_exist: TableNotExistOption::Create.into(),
+            if_exists: TableExistsOption::Fail.into(),
+        }),
+        table: "there".to_owned(),
+        schema: Some("bronze".to_owned()),
+        ..CommandStatementIngest::default()
+    };
+    for _ in 0..5 {
+        // A MiB each, and far more than fits between client and server.
+        let batches = stream::iter(0..100).map(|_| {
+            let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..131_072));
+            Ok(RecordBatch::try_from_iter([("id", ids)])?)
+        });
+        let sent = client.execute_ingest(command.clone(), batches).await;
+        expect_refused(sent, Code::InvalidArgument, &["exists already"]);
+    }
 }
