@@ -61,13 +61,16 @@ def jdbc_driver(target: pathlib.Path) -> str | None:
 def main() -> None:
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
     target.mkdir(parents=True, exist_ok=True)
-    python = python_with(ROOT / "tests" / "clients" / "requirements.txt", target)
+    clients = ROOT / "tests" / "clients"
+    python = python_with(clients / "requirements.txt", target)
+    alchemy = python_with(clients / "alchemy-requirements.txt", target)
     driver = jdbc_driver(target)
     run("cargo", "build", "--workspace", *FEATURES)
     run(
         "cargo", "test", "--workspace", "--no-fail-fast", *FEATURES, *sys.argv[1:],
         LAKEGATE_BIN=str(target / "debug" / ("lakegate.exe" if os.name == "nt" else "lakegate")),
         LAKEGATE_TEST_PYTHON=python,
+        LAKEGATE_TEST_ALCHEMY=alchemy,
         **({"LAKEGATE_TEST_JDBC": driver} if driver else {}),
     )
 

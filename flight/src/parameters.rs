@@ -1,6 +1,7 @@
 //! Values that clients bind: rows of batches.
 
 use std::io::Cursor;
+use std::panic::AssertUnwindSafe;
 
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -12,8 +13,9 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
+use datafusion::arrow::ipc::{Buffer, root_as_message};
 use datafusion::scalar::ScalarValue;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use lakegate_engine::EngineError;
 use tonic::{Code, Status};
 
@@ -45,13 +47,16 @@ where
             ))))),
         })
     });
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
+    let mut batches = Decoder::new(messages);
     let (mut taken, mut rows) = (Vec::new(), 0);
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|error| match error {
+    loop {
+        let batch = batches.next().await.map_err(|error| match error {
             FlightError::Tonic(status) => *status,
             other => status::malformed("the values of the parameters", other),
         })?;
+        let Some(batch) = batch else {
+            return Ok(taken);
+        };
         rows += batch.num_rows();
         if rows > MOST_ROWS {
             return Err(too_much(&format!(
@@ -60,7 +65,6 @@ where
         }
         taken.push(batch);
     }
-    Ok(taken)
 }
 
 fn too_much(what: &str) -> Status {
@@ -85,20 +89,90 @@ where
     S: Stream<Item = Result<FlightData, Status>> + Send + 'static,
 {
     let messages = sent.map_err(|status| FlightError::Tonic(Box::new(status)));
-    let mut batches = FlightRecordBatchStream::new_from_flight_data(messages);
-    let first = batches.try_next().await;
+    let mut batches = Decoder::new(messages);
+    let first = batches.next().await;
     let first = first.map_err(|error| match error {
         FlightError::Tonic(status) => *status,
         other => status::malformed("the rows", other),
     })?;
-    let schema = batches.schema().cloned();
+    let schema = batches.schema();
     let schema = schema.ok_or_else(|| Status::invalid_argument("no columns were sent"))?;
     let first = futures::stream::iter(first.map(Ok));
-    let batches = first.chain(batches.map_err(|error| match error {
-        FlightError::Tonic(status) if status.code() == Code::Cancelled => EngineError::Cancelled,
+    let further = futures::stream::try_unfold(batches, async |mut batches| {
+        let next = batches.next().await?;
+        Ok(next.map(|batch| (batch, batches)))
+    });
+    let batches = first.chain(further.map_err(|error| match error {
+        FlightError::Tonic(status) if is_departure(&status) => EngineError::Cancelled,
         other => EngineError::unreadable("the rows", other),
     }));
     Ok((schema, batches))
+}
+
+/// Whether messages stop because the client is gone: tonic calls a lost connection unknown.
+fn is_departure(status: &Status) -> bool {
+    matches!(status.code(), Code::Cancelled | Code::Unknown)
+}
+
+/// The batches in messages of a client.
+struct Decoder {
+    batches: FlightRecordBatchStream,
+}
+
+impl Decoder {
+    fn new<S>(messages: S) -> Self
+    where
+        S: Stream<Item = Result<FlightData, FlightError>> + Send + 'static,
+    {
+        // Some clients send the descriptor in a message of its own.
+        let messages = messages.try_filter(|message| {
+            let has_content = !message.data_header.is_empty() || !message.data_body.is_empty();
+            futures::future::ready(has_content)
+        });
+        let messages = messages.map(|message| match message {
+            Ok(message) if !has_its_buffers(&message) => Err(not_as_told()),
+            message => message,
+        });
+        Self {
+            batches: FlightRecordBatchStream::new_from_flight_data(messages),
+        }
+    }
+
+    /// The columns, when they have come.
+    fn schema(&self) -> Option<SchemaRef> {
+        self.batches.schema().cloned()
+    }
+
+    /// The next batch; none after the last one. Nothing comes after an error.
+    async fn next(&mut self) -> Result<Option<RecordBatch>, FlightError> {
+        // The reader of arrow-ipc panics over some messages that are damaged.
+        let next = AssertUnwindSafe(self.batches.try_next()).catch_unwind();
+        next.await.unwrap_or_else(|_| Err(not_as_told()))
+    }
+}
+
+/// Whether the buffers of a batch lie in its body. A message of which that is not known is left to the reader.
+fn has_its_buffers(message: &FlightData) -> bool {
+    let Ok(header) = root_as_message(&message.data_header) else {
+        return true;
+    };
+    let batch = header.header_as_record_batch().or_else(|| {
+        let dictionary = header.header_as_dictionary_batch();
+        dictionary.and_then(|dictionary| dictionary.data())
+    });
+    let buffers = batch.and_then(|batch| batch.buffers());
+    let has = |buffer: &Buffer| {
+        let end = buffer.offset().checked_add(buffer.length());
+        let end = end.and_then(|end| usize::try_from(end).ok());
+        buffer.offset() >= 0
+            && buffer.length() >= 0
+            && end.is_some_and(|end| end <= message.data_body.len())
+    };
+    buffers.is_none_or(|buffers| buffers.iter().all(has))
+}
+
+fn not_as_told() -> FlightError {
+    FlightError::DecodeError("a message is not as its header says".to_owned())
 }
 
 /// The values of each row, one row after the other.
@@ -117,17 +191,12 @@ pub(crate) fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<ScalarValue>>, Sta
     Ok(rows)
 }
 
-/// One row of values, to be carried by the client.
+/// Rows of values, to be carried by the client; none when there are no values.
 pub(crate) fn carried(batches: &[RecordBatch]) -> Result<Option<String>, Status> {
     let Some(first) = batches.iter().find(|batch| batch.num_rows() > 0) else {
         return Ok(None);
     };
-    if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > 1 {
-        return Err(Status::unimplemented(
-            "a query takes one row of values\nhint: run it once for each row",
-        ));
-    }
-    let bytes = written(first).map_err(status::of_arrow)?;
+    let bytes = written(&first.schema(), batches).map_err(status::of_arrow)?;
     if bytes.len() > MOST_CARRIED_BYTES {
         return Err(Status::invalid_argument(format!(
             "the values of the parameters take {} bytes, and may take {MOST_CARRIED_BYTES}\nhint: put them into a table, and join it",
@@ -137,8 +206,18 @@ pub(crate) fn carried(batches: &[RecordBatch]) -> Result<Option<String>, Status>
     Ok(Some(BASE64_STANDARD.encode(bytes)))
 }
 
-/// The values that a client carried.
-pub(crate) fn read(carried: &str) -> Result<Vec<ScalarValue>, Status> {
+/// Refuses to bind more than one row of values to a query.
+pub(crate) fn expect_one_row(batches: &[RecordBatch]) -> Result<(), Status> {
+    if batches.iter().map(RecordBatch::num_rows).sum::<usize>() > 1 {
+        return Err(Status::unimplemented(
+            "a query takes one row of values\nhint: run it once for each row",
+        ));
+    }
+    Ok(())
+}
+
+/// The rows of values that a client carried.
+pub(crate) fn read(carried: &str) -> Result<Vec<Vec<ScalarValue>>, Status> {
     let batches = BASE64_STANDARD
         .decode(carried)
         .map_err(|error| ArrowError::IpcError(error.to_string()))
@@ -147,14 +226,15 @@ pub(crate) fn read(carried: &str) -> Result<Vec<ScalarValue>, Status> {
             reader.collect::<Result<Vec<RecordBatch>, ArrowError>>()
         });
     // It was signed: nobody else wrote it.
-    let rows = rows(&batches.map_err(status::of_arrow)?)?;
-    Ok(rows.into_iter().next().unwrap_or_default())
+    rows(&batches.map_err(status::of_arrow)?)
 }
 
-fn written(batch: &RecordBatch) -> Result<Vec<u8>, ArrowError> {
+fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
     let mut bytes = Vec::new();
-    let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema())?;
-    writer.write(batch)?;
+    let mut writer = StreamWriter::try_new(&mut bytes, schema)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
     writer.finish()?;
     drop(writer);
     Ok(bytes)

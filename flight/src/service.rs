@@ -299,8 +299,8 @@ impl FlightService for FlightDoor {
         let result = match command(&descriptor.cmd)? {
             Command::CommandPreparedStatementQuery(query) => {
                 let carried = statements.of_handle(&query.prepared_statement_handle)?;
-                let values = parameters::carried(&parameters::batches(sent).await?)?;
-                let handle = statements.bound(carried, values)?;
+                let values = parameters::batches(sent).await?;
+                let handle = statements.bound(carried, &values).await?;
                 DoPutPreparedStatementResult {
                     prepared_statement_handle: Some(handle),
                 }
@@ -309,13 +309,13 @@ impl FlightService for FlightDoor {
             Command::CommandPreparedStatementUpdate(update) => {
                 let carried = statements.of_handle(&update.prepared_statement_handle)?;
                 let rows = parameters::rows(&parameters::batches(sent).await?)?;
-                let record_count = statements.update(&carried, &rows).await?;
+                let record_count = statements.update(&carried, rows).await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
             Command::CommandStatementUpdate(update) => {
                 refuse_transaction(update.transaction_id.as_deref())?;
                 let carried = statements.of_text(&update.query)?;
-                let record_count = statements.update(&carried, &[]).await?;
+                let record_count = statements.update(&carried, Vec::new()).await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
             Command::CommandStatementIngest(ingest) => {

@@ -42,9 +42,17 @@ pub(crate) struct Carried {
     pub(crate) sql: Arc<str>,
     schema: String,
     principal: String,
-    /// The values that were bound: a stream of Arrow with one row, in base64.
+    /// The values that were bound: a stream of Arrow, in base64. One row of them for a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     values: Option<String>,
+}
+
+impl Carried {
+    /// The rows of values that were bound.
+    fn rows(&self) -> Result<Vec<Vec<ScalarValue>>, Status> {
+        let rows = self.values.as_deref().map(parameters::read);
+        Ok(rows.transpose()?.unwrap_or_default())
+    }
 }
 
 /// A statement whose rows can be fetched.
@@ -111,8 +119,16 @@ impl Statements<'_> {
         })
     }
 
-    /// The handle of a prepared statement with values.
-    pub(crate) fn bound(&self, carried: Carried, values: Option<String>) -> Result<Bytes, Status> {
+    /// The handle of a prepared statement with values: one row for a query, any number for a change.
+    pub(crate) async fn bound(
+        &self,
+        carried: Carried,
+        values: &[RecordBatch],
+    ) -> Result<Bytes, Status> {
+        if self.is_query(&self.request(&carried, None)?).await? {
+            parameters::expect_one_row(values)?;
+        }
+        let values = parameters::carried(values)?;
         self.handle(&Carried { values, ..carried })
     }
 
@@ -156,10 +172,7 @@ impl Statements<'_> {
         request: Request,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
-        let rows = match request.parameters.is_empty() {
-            true => Vec::new(),
-            false => vec![request.parameters.clone()],
-        };
+        let rows = carried.rows()?;
         let query_id = Uuid::now_v7();
         let changed = self.make(query_id, &request, &rows).await?;
         let fetchable = Fetchable {
@@ -179,11 +192,12 @@ impl Statements<'_> {
             .with_app_metadata(query_id.to_string()))
     }
 
-    /// Makes a change with each row of values, and gives the number of rows that it brought: -1 when it is not known.
+    /// Makes a change with each row of values, or else with those that were bound before, and gives the number of rows
+    /// that it brought: -1 when it is not known.
     pub(crate) async fn update(
         &self,
         carried: &Carried,
-        rows: &[Vec<ScalarValue>],
+        rows: Vec<Vec<ScalarValue>>,
     ) -> Result<i64, Status> {
         let request = self.request(carried, None)?;
         if self.is_query(&request).await? {
@@ -191,7 +205,11 @@ impl Statements<'_> {
                 "the statement only reads\nhint: run it as a query",
             ));
         }
-        self.make(Uuid::now_v7(), &request, rows).await
+        let rows = match rows.is_empty() {
+            true => carried.rows()?,
+            false => rows,
+        };
+        self.make(Uuid::now_v7(), &request, &rows).await
     }
 
     /// Writes rows that a client sends to a table, and gives their number: -1 when it is not known.
@@ -325,14 +343,9 @@ impl Statements<'_> {
     }
 
     fn request(&self, carried: &Carried, pins: Option<Pins>) -> Result<Request, Status> {
-        let values = carried
-            .values
-            .as_deref()
-            .map(parameters::read)
-            .transpose()?;
         Ok(Request {
             sql: Arc::clone(&carried.sql),
-            parameters: values.unwrap_or_default(),
+            parameters: carried.rows()?.into_iter().next().unwrap_or_default(),
             schema: carried.schema.clone(),
             pins,
         })

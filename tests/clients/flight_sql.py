@@ -400,6 +400,8 @@ class FlightSqlDbapi(unittest.TestCase):
 class Documentation(unittest.TestCase):
     def test_lines_of_the_pages_about_clients_run(self) -> None:
         pages = sorted((pathlib.Path(__file__).parents[2] / "docs" / "clients").glob("*.md"))
+        # Its lines need another SQLAlchemy: `alchemy.py` runs them.
+        pages = [page for page in pages if page.name != "sqlalchemy.md"]
         self.assertGreater(len(pages), 2)
         port = ADDRESS.rsplit(":", 1)[1]
         for page in pages:

@@ -1,9 +1,11 @@
 //! A project in a temporary folder, the binary, and an independent reader.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -149,6 +151,8 @@ impl Project {
 /// A server of a project, which ends with the test.
 pub(crate) struct Server {
     process: Child,
+    /// Reads what the server says, so that it never waits to say it.
+    stderr: Option<JoinHandle<String>>,
     /// Where Flight SQL is served.
     pub(crate) flight: String,
     /// Where health and metrics are served.
@@ -175,28 +179,40 @@ impl Project {
         };
         assert_eq!(ready["ready"], true);
         let address = |door: &str| ready[door].as_str().unwrap().to_owned();
+        let stderr = process.stderr.take().unwrap();
+        let stderr = std::thread::spawn(|| std::io::read_to_string(stderr).unwrap());
         Server {
             flight: address("flight"),
             http: address("http"),
             process,
+            stderr: Some(stderr),
         }
     }
 }
 
 impl Server {
+    /// The number of its process.
+    pub(crate) fn process_id(&self) -> String {
+        self.process.id().to_string()
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        let id = self.process.id().to_string();
+        let id = self.process_id();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Asks the server to stop, and waits until it has.
-    pub(crate) fn stop(mut self) -> Ran {
+    pub(crate) fn stop(self) -> Ran {
         self.signal("TERM");
-        let stderr = self.process.stderr.take();
+        self.ended()
+    }
+
+    /// Waits until the server has ended.
+    pub(crate) fn ended(mut self) -> Ran {
         let code = self.process.wait().unwrap().code();
-        let stderr = stderr.map(|stderr| std::io::read_to_string(stderr).unwrap());
+        let stderr = self.stderr.take().map(|stderr| stderr.join().unwrap());
         Ran {
             code,
             stdout: String::new(),
@@ -224,14 +240,33 @@ impl Drop for Server {
     }
 }
 
+/// What only some machines have, and `tests/run.py` installs: where it is, by the name of a variable. Without it, a test
+/// is skipped and says so.
+#[track_caller]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(crate) fn installed(variable: &str, what: &str) -> Option<OsString> {
+    let installed = std::env::var_os(variable);
+    if installed.is_none() {
+        assert!(std::env::var_os("CI").is_none(), "{what} is missing");
+        eprintln!("SKIPPED: {what} is missing; `python3 tests/run.py` installs it");
+    }
+    installed
+}
+
 /// Runs a script of `tests/clients` and reads the JSON that it prints.
 #[track_caller]
 pub(crate) fn python(script: &str, arguments: &[&str]) -> Value {
     let python = std::env::var_os("LAKEGATE_TEST_PYTHON").unwrap_or_else(|| "python3".into());
+    python_at(&python, script, arguments)
+}
+
+/// Runs a script of `tests/clients` in a certain Python, and reads the JSON that it prints.
+#[track_caller]
+pub(crate) fn python_at(python: &OsStr, script: &str, arguments: &[&str]) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("clients")
         .join(script);
-    let output = Command::new(&python)
+    let output = Command::new(python)
         .arg(&script)
         .args(arguments)
         .output()
