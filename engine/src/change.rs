@@ -1,5 +1,8 @@
 //! Statements that change tables. Every change is a commit through the gate, or none.
 
+pub(crate) mod assign;
+mod merge;
+
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -13,22 +16,27 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::{
-    CatalogError, Expects, RowChange, TableName, Write, WriteContext, WriteMode, WriteOptions,
+    CatalogError, Expects, RowChange, RowMerge, TableName, Write, WriteContext, WriteMode,
+    WriteOptions,
 };
 
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
-use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Statement, bad_value};
+use crate::{Engine, EngineError, ErrorKind, Pins, Planned, QueryOptions, Statement, bad_value};
+use assign::Assigned;
+use merge::row_merge;
 
 /// The way out for a change that there is not.
 pub(crate) const WHAT_CHANGES_TABLES: &str =
-    "tables change by INSERT, UPDATE, DELETE, CREATE TABLE and DROP TABLE, and by pipelines";
+    "tables change by INSERT, UPDATE, DELETE, MERGE, CREATE TABLE and DROP TABLE, and by pipelines";
 
 /// A change that has been planned.
 pub(crate) struct Change {
     session: SessionContext,
     kind: Kind,
+    /// The columns that it sets.
+    assigned: Option<Assigned>,
 }
 
 enum Kind {
@@ -50,6 +58,8 @@ enum Kind {
         change: RowChange,
         condition: Option<Expr>,
     },
+    /// Merges rows into a table.
+    Merge { table: TableName, merge: RowMerge },
     /// Deletes a table.
     Drop { table: TableName, if_exists: bool },
 }
@@ -99,7 +109,25 @@ impl Engine {
 
     /// Makes a change. The number of rows that it brought is returned, when it is known.
     pub(crate) async fn make(&self, change: Change) -> Result<Option<u64>, EngineError> {
-        let Change { session, kind } = change;
+        let Change {
+            session,
+            kind,
+            assigned,
+        } = change;
+        let made = self.make_kind(&session, kind).await;
+        made.map_err(
+            |error| match assigned.and_then(|assigned| assigned.error()) {
+                Some(unfit) if error.kind() != ErrorKind::Refused => unfit.into(),
+                _ => error,
+            },
+        )
+    }
+
+    async fn make_kind(
+        &self,
+        session: &SessionContext,
+        kind: Kind,
+    ) -> Result<Option<u64>, EngineError> {
         let catalog = self.catalog();
         match kind {
             Kind::Drop { table, if_exists } => match catalog.drop_with_rows(&table).await {
@@ -112,9 +140,13 @@ impl Engine {
                 condition,
             } => {
                 let changed = catalog
-                    .change_rows(&session, &table, &change, condition.as_ref())
+                    .change_rows(session, &table, &change, condition.as_ref())
                     .await;
                 Ok(changed.map_err(of_write)?.rows)
+            }
+            Kind::Merge { table, merge } => {
+                let merged = catalog.merge_rows(session, &table, &merge).await;
+                Ok(merged.map_err(of_write)?.rows)
             }
             Kind::Create {
                 table,
@@ -125,7 +157,7 @@ impl Engine {
                     return Ok(Some(0));
                 }
                 let write = write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
-                match catalog.write(&session, write).await {
+                match catalog.write(session, write).await {
                     Ok(written) => Ok(written.added_rows),
                     // Another was faster, which is as good.
                     Err(_) if if_not_exists && catalog.entry(&table).await.is_ok() => Ok(Some(0)),
@@ -138,7 +170,7 @@ impl Engine {
                 source,
             } => {
                 let write = write_of(table, mode, source, Expects::Presence);
-                let written = catalog.write(&session, write).await;
+                let written = catalog.write(session, write).await;
                 Ok(written.map_err(of_write)?.added_rows)
             }
         }
@@ -203,6 +235,7 @@ impl Change {
         let both = both.and_then(LogicalPlanBuilder::build);
         Ok(Self {
             session: self.session,
+            assigned: self.assigned,
             kind: Kind::Insert {
                 table,
                 mode,
@@ -226,6 +259,17 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
         }
         LogicalPlan::Dml(dml) => {
             let mode = match &dml.op {
+                WriteOp::MergeInto(merge) => {
+                    let kind = Kind::Merge {
+                        table: named(&dml.table_name, schema)?,
+                        merge: row_merge(&dml, merge)?,
+                    };
+                    return Ok(Change {
+                        session: planned.session,
+                        kind,
+                        assigned: planned.assigned,
+                    });
+                }
                 WriteOp::Insert(InsertOp::Append) => WriteMode::Append,
                 WriteOp::Insert(InsertOp::Overwrite) => WriteMode::Overwrite,
                 other => return Err(not_supported(&other.to_string())),
@@ -233,7 +277,11 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
             Kind::Insert {
                 table: named(&dml.table_name, schema)?,
                 mode,
-                source: LogicalPlan::clone(&dml.input),
+                source: match &planned.assigned {
+                    Some(assigned) => assigned.rows(&dml.input),
+                    None => Ok(LogicalPlan::clone(&dml.input)),
+                }
+                .map_err(EngineError::from_planning)?,
             }
         }
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
@@ -277,6 +325,7 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
     Ok(Change {
         session: planned.session,
         kind,
+        assigned: planned.assigned,
     })
 }
 
@@ -314,22 +363,23 @@ fn row_change(dml: &DmlStatement) -> Result<(RowChange, Option<Expr>), EngineErr
         RowChange::Delete => &[],
     };
     let mut exprs = assigned.iter().map(|(_, value)| value).chain(&condition);
-    let has_subquery = |expr: &Expr| {
-        let found = expr.exists(|expr| {
-            Ok(matches!(
-                expr,
-                Expr::ScalarSubquery(_)
-                    | Expr::InSubquery(_)
-                    | Expr::Exists(_)
-                    | Expr::SetComparison(_)
-            ))
-        });
-        found.unwrap_or(true)
-    };
     if exprs.any(has_subquery) {
         return Err(not_supported("a subquery in a DELETE or UPDATE"));
     }
     Ok((change, condition))
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    let found = expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+        ))
+    });
+    found.unwrap_or(true)
 }
 
 fn named(reference: &TableReference, schema: &str) -> Result<TableName, EngineError> {
@@ -349,3 +399,6 @@ fn not_supported(what: &str) -> EngineError {
         hint: Some(WHAT_CHANGES_TABLES.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

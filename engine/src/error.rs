@@ -290,10 +290,29 @@ pub fn bad_value(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         {
             return Some(error.to_string());
         }
+        if error.source().is_none() {
+            // delta-rs makes text of the errors in the values of an UPDATE or MERGE.
+            let text = error.to_string();
+            let of_arrow = text.split_once(ARROW_ERROR).map(|(_, of_arrow)| of_arrow);
+            let of_arrow =
+                of_arrow.filter(|text| BAD_VALUES.iter().any(|bad| text.starts_with(bad)));
+            return of_arrow.map(str::to_owned);
+        }
         cause = error.source();
     }
     None
 }
+
+/// What is before an error of Arrow once it is text.
+const ARROW_ERROR: &str = "Arrow error: ";
+
+/// How the errors of Arrow begin that are those of values.
+const BAD_VALUES: &[&str] = &[
+    "Cast error: ",
+    "Parser error: ",
+    "Divide by zero error",
+    "Arithmetic overflow: ",
+];
 
 /// Whether the SQL is at fault: it asks for what there is not, or for what these rows do not have.
 fn is_of_the_sql(root: &DataFusionError) -> bool {

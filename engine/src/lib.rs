@@ -7,6 +7,8 @@ mod admission;
 mod change;
 mod error;
 mod expansion;
+#[cfg(test)]
+mod fixture;
 mod ingest;
 mod listing;
 mod overlay;

@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionContext};
 use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
 
+use crate::change::assign::Assigned;
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
 use crate::{Engine, EngineError, Statement, TableUse};
@@ -49,6 +50,8 @@ pub struct Planned {
     pub plan: LogicalPlan,
     /// The versions that it reads.
     pub pins: Pins,
+    /// The columns that it sets, when it changes a table.
+    pub(crate) assigned: Option<Assigned>,
 }
 
 impl Planned {
@@ -260,6 +263,16 @@ impl Engine {
         if binding == Binding::Values || !parameters.is_empty() {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
         }
+        let mut assigned = None;
+        if binding == Binding::Values
+            && let Some(table) = statement.assigns_to()
+        {
+            let snapshot = pinned.snapshot(&table).await?;
+            assigned = Assigned::register(&session, &snapshot);
+        }
+        if let Some(assigned) = &assigned {
+            assigned.apply(&mut bound)?;
+        }
         let plan = session
             .state()
             .statement_to_plan(bound)
@@ -270,6 +283,7 @@ impl Engine {
             session,
             plan,
             pins: seen,
+            assigned,
         })
     }
 

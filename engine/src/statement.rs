@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
 use lakegate_rules::sql;
 
-use crate::change::WHAT_CHANGES_TABLES;
+use crate::change::{WHAT_CHANGES_TABLES, assign};
 use crate::expansion;
 use crate::parameters::{self, ParameterUse};
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
@@ -185,6 +185,7 @@ impl Statement {
                 SqlStatement::Insert(_)
                     | SqlStatement::Update(_)
                     | SqlStatement::Delete(_)
+                    | SqlStatement::Merge(_)
                     | SqlStatement::CreateTable(_)
                     | SqlStatement::Drop {
                         object_type: ObjectType::Table,
@@ -221,6 +222,12 @@ impl Statement {
             _ => return None,
         };
         let parts = written_parts(name)?;
+        table_name(&parts, None, &self.options.schema).ok()?
+    }
+
+    /// The table whose columns the statement sets.
+    pub(crate) fn assigns_to(&self) -> Option<TableName> {
+        let parts = written_parts(assign::target(&self.inner)?)?;
         table_name(&parts, None, &self.options.schema).ok()?
     }
 
