@@ -20,6 +20,7 @@ use lakegate_catalog::{
     WriteOptions,
 };
 
+use crate::maintenance::Maintenance;
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
@@ -28,8 +29,7 @@ use assign::Assigned;
 use merge::row_merge;
 
 /// The way out for a change that there is not.
-pub(crate) const WHAT_CHANGES_TABLES: &str =
-    "tables change by INSERT, UPDATE, DELETE, MERGE, CREATE TABLE and DROP TABLE, and by pipelines";
+pub(crate) const WHAT_CHANGES_TABLES: &str = "tables change by INSERT, UPDATE, DELETE, MERGE, CREATE TABLE and DROP TABLE, and by pipelines; OPTIMIZE and VACUUM look after their files";
 
 /// A change that has been planned.
 pub(crate) struct Change {
@@ -51,6 +51,7 @@ enum Kind {
         table: TableName,
         if_not_exists: bool,
         source: LogicalPlan,
+        partition_by: Vec<String>,
     },
     /// Deletes or updates rows.
     Rows {
@@ -60,6 +61,8 @@ enum Kind {
     },
     /// Merges rows into a table.
     Merge { table: TableName, merge: RowMerge },
+    /// Puts files together, or deletes those that no version needs.
+    Maintain(Maintenance),
     /// Deletes a table.
     Drop { table: TableName, if_exists: bool },
 }
@@ -144,6 +147,7 @@ impl Engine {
                     .await;
                 Ok(changed.map_err(of_write)?.rows)
             }
+            Kind::Maintain(what) => self.maintain(what).await,
             Kind::Merge { table, merge } => {
                 let merged = catalog.merge_rows(session, &table, &merge).await;
                 Ok(merged.map_err(of_write)?.rows)
@@ -152,11 +156,14 @@ impl Engine {
                 table,
                 if_not_exists,
                 source,
+                partition_by,
             } => {
                 if if_not_exists && catalog.entry(&table).await.is_ok() {
                     return Ok(Some(0));
                 }
-                let write = write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
+                let mut write =
+                    write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
+                write.options.partition_by = partition_by;
                 match catalog.write(session, write).await {
                     Ok(written) => Ok(written.added_rows),
                     // Another was faster, which is as good.
@@ -247,6 +254,13 @@ impl Change {
 
 /// What a plan changes.
 fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineError> {
+    if let Some(what) = &statement.maintenance {
+        return Ok(Change {
+            session: planned.session,
+            kind: Kind::Maintain(what.clone()),
+            assigned: None,
+        });
+    }
     let schema = &statement.options.schema;
     let kind = match planned.plan {
         LogicalPlan::Dml(dml) if matches!(dml.op, WriteOp::Delete | WriteOp::Update) => {
@@ -309,6 +323,7 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
                 table: named(&create.name, schema)?,
                 if_not_exists: create.if_not_exists,
                 source: LogicalPlan::clone(&create.input),
+                partition_by: statement.partition_by.clone(),
             }
         }
         LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Kind::Drop {

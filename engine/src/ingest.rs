@@ -162,7 +162,23 @@ impl Engine {
             .into_unoptimized_plan();
         let write = write_of(table, mode, source, expects);
         let written = self.catalog().write(&session, write).await;
-        Ok(written.map_err(of_write)?.added_rows)
+        Ok(written.map_err(of_ingest)?.added_rows)
+    }
+}
+
+/// What is wrong with rows that a client sends: the ways out of a write are those of SQL, which it has none of.
+fn of_ingest(error: CatalogError) -> EngineError {
+    match error {
+        CatalogError::Invalid {
+            message,
+            hint: Some(hint),
+        } if hint.contains("SQL") => EngineError::invalid(
+            message.replace(" in the source", " as it is sent"),
+            None,
+            "send what the table can hold as it is: `DESCRIBE` and the table's name lists its columns and types"
+                .to_owned(),
+        ),
+        error => of_write(error),
     }
 }
 

@@ -7,16 +7,19 @@ mod admission;
 mod change;
 mod error;
 mod expansion;
+mod explain;
 #[cfg(test)]
 mod fixture;
 mod ingest;
 mod listing;
+mod maintenance;
 mod overlay;
 mod parameters;
 mod queries;
 mod query;
 mod query_log;
 mod session;
+mod show;
 mod statement;
 mod time_travel;
 

@@ -8,13 +8,14 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, SessionContext};
-use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
+use lakegate_catalog::{At, CatalogError, PinnedCatalog, TableName, TableSnapshot};
 
 use crate::change::assign::Assigned;
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
+use crate::show;
 use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
@@ -259,6 +260,14 @@ impl Engine {
             }
         }
 
+        if let Some(plan) = self.made_up(statement, &session, &pinned).await? {
+            return Ok(Planned {
+                session,
+                plan,
+                pins: Pins::default(),
+                assigned: None,
+            });
+        }
         let mut bound = statement.inner.clone();
         if binding == Binding::Values || !parameters.is_empty() {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
@@ -285,6 +294,28 @@ impl Engine {
             pins: seen,
             assigned,
         })
+    }
+
+    /// The plan of a statement that DataFusion does not plan: its rows are made here.
+    async fn made_up(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        pinned: &PinnedCatalog,
+    ) -> Result<Option<LogicalPlan>, EngineError> {
+        let rows = match (&statement.maintenance, &statement.definition) {
+            (Some(what), _) if what.is_reading() => self.vacuum_rows(what).await?,
+            (Some(_), _) => {
+                let nothing = LogicalPlanBuilder::empty(false).build();
+                return Ok(Some(nothing.map_err(EngineError::from_planning)?));
+            }
+            (None, Some(table)) => show::definition(&*pinned.snapshot(table).await?)?,
+            (None, None) => return Ok(None),
+        };
+        let rows = session
+            .read_batch(rows)
+            .map_err(EngineError::from_planning)?;
+        Ok(Some(rows.into_unoptimized_plan()))
     }
 
     /// As [`Engine::versions`]; where a parameter without a value names one, the newest stands for it.

@@ -12,6 +12,7 @@ use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 use tracing::info;
 
 use crate::EngineError;
+use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
 
 /// The catalog's name in SQL.
@@ -135,6 +136,7 @@ impl Engine {
             .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_query_planner(Arc::new(Planner))
             .build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
