@@ -4,6 +4,7 @@
 //! An [`Engine`] plans and runs it over the catalog; [`Queries`] are those of clients. Sessions are built in `session.rs` and nowhere else.
 
 mod admission;
+mod arithmetic;
 mod change;
 mod error;
 mod expansion;

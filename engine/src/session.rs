@@ -12,6 +12,7 @@ use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 use tracing::info;
 
 use crate::EngineError;
+use crate::arithmetic::CheckedArithmetic;
 use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
 
@@ -137,6 +138,7 @@ impl Engine {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
+            .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
