@@ -273,3 +273,43 @@ impl PartitionStream for Spool {
         stream.build()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, Float64Array};
+    use futures::stream;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::Caller;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn who_sends_rows_is_not_told_to_change_their_sql() {
+        let fixture = Fixture::new().await;
+        fixture.changes(&["CREATE TABLE t (a INT)"]).await;
+        for name in ["a", "b c"] {
+            let column: ArrayRef = Arc::new(Float64Array::from(vec![1.7]));
+            let batch = RecordBatch::try_from_iter([(name, column)]).unwrap();
+            let ingest = Ingest {
+                schema: None,
+                table: "t".to_owned(),
+                if_absent: IfAbsent::Fail,
+                if_exists: IfExists::Append,
+            };
+            let caller = Caller {
+                principal: "anonymous".to_owned(),
+                door: "flight",
+            };
+            let schema = batch.schema();
+            let batches = stream::iter([Ok(batch)]);
+            let sent =
+                fixture
+                    .queries
+                    .ingest(Uuid::now_v7(), &ingest, "default", schema, batches, caller);
+            let error = sent.await.unwrap_err();
+            let text = format!("{error} {}", error.hint().unwrap_or_default());
+            assert!(!text.contains("SQL") && text.contains("column"), "{text}");
+        }
+    }
+}
