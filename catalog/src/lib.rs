@@ -50,6 +50,7 @@ pub use state_folder::{StateFile, StateFolder};
 pub use stats::Side;
 pub use system::{SystemTable, SystemTables};
 pub use write::{
-    Batch, Changed, Expects, MatchedAction, MatchedClause, MergeSpec, NotMatchedClause, RowChange,
-    SchemaEvolution, Write, WriteContext, WriteMode, WriteOptions, WriteOutcome, Written,
+    AssignedColumn, Assignments, Batch, Changed, Expects, MatchedAction, MatchedClause,
+    MergeClause, MergeRows, MergeSpec, NotMatchedClause, RowChange, RowMerge, SchemaEvolution,
+    Write, WriteContext, WriteMode, WriteOptions, WriteOutcome, Written, function_name,
 };

@@ -9,7 +9,7 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableRefer
 use deltalake::operations::optimize::OptimizeType;
 use deltalake::operations::vacuum::VacuumMode;
 use deltalake::protocol::DeltaOperation;
-use deltalake::{DeltaTable, DeltaTableError};
+use deltalake::{DeltaTable, DeltaTableError, FilterLiteral, FilterOp, FilterValue};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -235,6 +235,22 @@ impl Catalog {
         z_order: &[String],
         target_bytes: Option<u64>,
     ) -> Result<Optimized, CatalogError> {
+        self.optimize_partitions(session, name, z_order, target_bytes, &[])
+            .await
+    }
+
+    /// As [`Catalog::optimize`], for files of partitions alone: of those with each of these values in these columns.
+    ///
+    /// # Errors
+    /// As [`Catalog::optimize`], and [`CatalogError::Invalid`] for a column by which the table is not partitioned.
+    pub async fn optimize_partitions(
+        &self,
+        session: &SessionContext,
+        name: &TableName,
+        z_order: &[String],
+        target_bytes: Option<u64>,
+        partitions: &[(String, String)],
+    ) -> Result<Optimized, CatalogError> {
         let trust = Trust {
             rearranges: true,
             writes_its_files: true,
@@ -252,6 +268,20 @@ impl Catalog {
                 ));
             }
         }
+        let by = &columns.partition_columns;
+        if let Some((column, _)) = partitions.iter().find(|(column, _)| !by.contains(column)) {
+            return Err(CatalogError::invalid(
+                format!("`{name}` is not partitioned by `{column}`"),
+                match by.is_empty() {
+                    true => "leave the condition out: the table has no partitions".to_owned(),
+                    false => format!("it is partitioned by {}", by.join(", ")),
+                },
+            ));
+        }
+        let filters: Vec<FilterLiteral<'_>> = partitions
+            .iter()
+            .map(|(column, value)| (column.as_str(), FilterOp::Eq, FilterValue::Scalar(value)))
+            .collect();
         let kind = if z_order.is_empty() {
             OptimizeType::Compact
         } else {
@@ -262,6 +292,7 @@ impl Catalog {
             .clone()
             .optimize()
             .with_type(kind)
+            .with_filters(&filters)
             .with_session_state(Arc::new(delta_session(session)))
             .with_writer_properties(writer_properties());
         if let Some(bytes) = target_bytes.and_then(NonZeroU64::new) {

@@ -1,8 +1,10 @@
 //! Writing to a table: what, how, and on whose behalf.
 
+mod assignment;
 mod batches;
 mod columns;
 mod merge;
+mod merge_rows;
 mod passage;
 mod rows;
 mod run;
@@ -11,6 +13,8 @@ mod source;
 mod tests;
 mod watched;
 
+pub use assignment::{AssignedColumn, Assignments, function_name};
+pub use merge_rows::{MergeClause, MergeRows, RowMerge};
 pub use rows::{Changed, RowChange};
 pub(crate) use run::{delta_session, writer_properties};
 

@@ -6,17 +6,21 @@
 
 mod catalog;
 mod grants;
+mod needs;
 mod password;
 mod roles;
 mod user_file;
 mod users;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use lakegate_catalog::{CatalogError, TableName};
 
-use crate::EngineError;
+use crate::{EngineError, Statement};
 
 pub(crate) use catalog::GrantedCatalog;
 pub use grants::{Grants, Right, TablePattern};
@@ -62,6 +66,22 @@ impl OnBehalf<'_> {
             }
             (_, error) => error,
         }
+    }
+
+    /// Refuses a statement that they may not make.
+    ///
+    /// # Errors
+    /// [`EngineError::Denied`].
+    pub(crate) fn expect_statement(self, statement: &Statement) -> Result<(), EngineError> {
+        for (right, table) in statement.needs() {
+            self.expect(right, &table)?;
+        }
+        for version in &statement.versions {
+            if !self.sees(&version.table) {
+                self.expect(Right::Read, &version.table)?;
+            }
+        }
+        Ok(())
     }
 
     /// Refuses what they may not do.

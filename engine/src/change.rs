@@ -1,5 +1,8 @@
 //! Statements that change tables. Every change is a commit through the gate, or none.
 
+pub(crate) mod assign;
+mod merge;
+
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
@@ -13,23 +16,30 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::{
-    CatalogError, Expects, RowChange, TableName, Write, WriteContext, WriteMode, WriteOptions,
+    CatalogError, Expects, RowChange, RowMerge, TableName, Write, WriteContext, WriteMode,
+    WriteOptions,
 };
 
 use crate::access::OnBehalf;
+use crate::maintenance::Maintenance;
 use crate::parameters::Parameters;
 use crate::query::Binding;
 use crate::statement::table_name;
-use crate::{Engine, EngineError, Pins, Planned, QueryOptions, Right, Statement, bad_value};
+use crate::{
+    Engine, EngineError, ErrorKind, Pins, Planned, QueryOptions, Right, Statement, bad_value,
+};
+use assign::Assigned;
+use merge::row_merge;
 
 /// The way out for a change that there is not.
-pub(crate) const WHAT_CHANGES_TABLES: &str =
-    "tables change by INSERT, UPDATE, DELETE, CREATE TABLE and DROP TABLE, and by pipelines";
+pub(crate) const WHAT_CHANGES_TABLES: &str = "tables change by INSERT, UPDATE, DELETE, MERGE, CREATE TABLE and DROP TABLE, and by pipelines; OPTIMIZE and VACUUM look after their files";
 
 /// A change that has been planned.
 pub(crate) struct Change {
     session: SessionContext,
     kind: Kind,
+    /// The columns that it sets.
+    assigned: Option<Assigned>,
 }
 
 enum Kind {
@@ -44,6 +54,7 @@ enum Kind {
         table: TableName,
         if_not_exists: bool,
         source: LogicalPlan,
+        partition_by: Vec<String>,
     },
     /// Deletes or updates rows.
     Rows {
@@ -51,6 +62,10 @@ enum Kind {
         change: RowChange,
         condition: Option<Expr>,
     },
+    /// Merges rows into a table.
+    Merge { table: TableName, merge: RowMerge },
+    /// Puts files together, or deletes those that no version needs.
+    Maintain(Maintenance),
     /// Deletes a table.
     Drop { table: TableName, if_exists: bool },
 }
@@ -59,8 +74,11 @@ impl Kind {
     /// The right that it needs, on its table.
     fn needs(&self) -> (Right, &TableName) {
         match self {
-            Self::Insert { table, .. } | Self::Rows { table, .. } => (Right::Write, table),
+            Self::Insert { table, .. } | Self::Rows { table, .. } | Self::Merge { table, .. } => {
+                (Right::Write, table)
+            }
             Self::Create { table, .. } | Self::Drop { table, .. } => (Right::Manage, table),
+            Self::Maintain(what) => (Right::Manage, what.table()),
         }
     }
 }
@@ -116,7 +134,25 @@ impl Engine {
 
     /// Makes a change. The number of rows that it brought is returned, when it is known.
     pub(crate) async fn make(&self, change: Change) -> Result<Option<u64>, EngineError> {
-        let Change { session, kind } = change;
+        let Change {
+            session,
+            kind,
+            assigned,
+        } = change;
+        let made = self.make_kind(&session, kind).await;
+        made.map_err(
+            |error| match assigned.and_then(|assigned| assigned.error()) {
+                Some(unfit) if error.kind() != ErrorKind::Refused => unfit.into(),
+                _ => error,
+            },
+        )
+    }
+
+    async fn make_kind(
+        &self,
+        session: &SessionContext,
+        kind: Kind,
+    ) -> Result<Option<u64>, EngineError> {
         let catalog = self.catalog();
         match kind {
             Kind::Drop { table, if_exists } => match catalog.drop_with_rows(&table).await {
@@ -129,20 +165,28 @@ impl Engine {
                 condition,
             } => {
                 let changed = catalog
-                    .change_rows(&session, &table, &change, condition.as_ref())
+                    .change_rows(session, &table, &change, condition.as_ref())
                     .await;
                 Ok(changed.map_err(of_write)?.rows)
+            }
+            Kind::Maintain(what) => self.maintain(what).await,
+            Kind::Merge { table, merge } => {
+                let merged = catalog.merge_rows(session, &table, &merge).await;
+                Ok(merged.map_err(of_write)?.rows)
             }
             Kind::Create {
                 table,
                 if_not_exists,
                 source,
+                partition_by,
             } => {
                 if if_not_exists && catalog.entry(&table).await.is_ok() {
                     return Ok(Some(0));
                 }
-                let write = write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
-                match catalog.write(&session, write).await {
+                let mut write =
+                    write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
+                write.options.partition_by = partition_by;
+                match catalog.write(session, write).await {
                     Ok(written) => Ok(written.added_rows),
                     // Another was faster, which is as good.
                     Err(_) if if_not_exists && catalog.entry(&table).await.is_ok() => Ok(Some(0)),
@@ -155,7 +199,7 @@ impl Engine {
                 source,
             } => {
                 let write = write_of(table, mode, source, Expects::Presence);
-                let written = catalog.write(&session, write).await;
+                let written = catalog.write(session, write).await;
                 Ok(written.map_err(of_write)?.added_rows)
             }
         }
@@ -220,6 +264,7 @@ impl Change {
         let both = both.and_then(LogicalPlanBuilder::build);
         Ok(Self {
             session: self.session,
+            assigned: self.assigned,
             kind: Kind::Insert {
                 table,
                 mode,
@@ -231,6 +276,13 @@ impl Change {
 
 /// What a plan changes.
 fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineError> {
+    if let Some(what) = &statement.maintenance {
+        return Ok(Change {
+            session: planned.session,
+            kind: Kind::Maintain(what.clone()),
+            assigned: None,
+        });
+    }
     let schema = &statement.options.schema;
     let kind = match planned.plan {
         LogicalPlan::Dml(dml) if matches!(dml.op, WriteOp::Delete | WriteOp::Update) => {
@@ -243,6 +295,17 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
         }
         LogicalPlan::Dml(dml) => {
             let mode = match &dml.op {
+                WriteOp::MergeInto(merge) => {
+                    let kind = Kind::Merge {
+                        table: named(&dml.table_name, schema)?,
+                        merge: row_merge(&dml, merge)?,
+                    };
+                    return Ok(Change {
+                        session: planned.session,
+                        kind,
+                        assigned: planned.assigned,
+                    });
+                }
                 WriteOp::Insert(InsertOp::Append) => WriteMode::Append,
                 WriteOp::Insert(InsertOp::Overwrite) => WriteMode::Overwrite,
                 other => return Err(not_supported(&other.to_string())),
@@ -250,7 +313,11 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
             Kind::Insert {
                 table: named(&dml.table_name, schema)?,
                 mode,
-                source: LogicalPlan::clone(&dml.input),
+                source: match &planned.assigned {
+                    Some(assigned) => assigned.rows(&dml.input),
+                    None => Ok(LogicalPlan::clone(&dml.input)),
+                }
+                .map_err(EngineError::from_planning)?,
             }
         }
         LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(create)) => {
@@ -278,6 +345,7 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
                 table: named(&create.name, schema)?,
                 if_not_exists: create.if_not_exists,
                 source: LogicalPlan::clone(&create.input),
+                partition_by: statement.partition_by.clone(),
             }
         }
         LogicalPlan::Ddl(DdlStatement::DropTable(drop)) => Kind::Drop {
@@ -294,6 +362,7 @@ fn change_of(planned: Planned, statement: &Statement) -> Result<Change, EngineEr
     Ok(Change {
         session: planned.session,
         kind,
+        assigned: planned.assigned,
     })
 }
 
@@ -331,22 +400,23 @@ fn row_change(dml: &DmlStatement) -> Result<(RowChange, Option<Expr>), EngineErr
         RowChange::Delete => &[],
     };
     let mut exprs = assigned.iter().map(|(_, value)| value).chain(&condition);
-    let has_subquery = |expr: &Expr| {
-        let found = expr.exists(|expr| {
-            Ok(matches!(
-                expr,
-                Expr::ScalarSubquery(_)
-                    | Expr::InSubquery(_)
-                    | Expr::Exists(_)
-                    | Expr::SetComparison(_)
-            ))
-        });
-        found.unwrap_or(true)
-    };
     if exprs.any(has_subquery) {
         return Err(not_supported("a subquery in a DELETE or UPDATE"));
     }
     Ok((change, condition))
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    let found = expr.exists(|expr| {
+        Ok(matches!(
+            expr,
+            Expr::ScalarSubquery(_)
+                | Expr::InSubquery(_)
+                | Expr::Exists(_)
+                | Expr::SetComparison(_)
+        ))
+    });
+    found.unwrap_or(true)
 }
 
 fn named(reference: &TableReference, schema: &str) -> Result<TableName, EngineError> {
@@ -366,3 +436,6 @@ fn not_supported(what: &str) -> EngineError {
         hint: Some(WHAT_CHANGES_TABLES.to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -298,6 +298,9 @@ impl EngineError {
             return Self::from_planning(error);
         }
         let root = error.find_root();
+        if let Some(message) = of_filter(&root.to_string()) {
+            return Self::invalid(message, None, None);
+        }
         if matches!(root, DataFusionError::ResourcesExhausted(_)) {
             return Self::Exhausted {
                 message: plain_message(&error),
@@ -327,10 +330,32 @@ pub fn bad_value(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         {
             return Some(error.to_string());
         }
+        if error.source().is_none() {
+            // delta-rs makes text of the errors in the values of an UPDATE or MERGE.
+            let text = error.to_string();
+            if let Some(of_filter) = of_filter(&text) {
+                return Some(of_filter);
+            }
+            let of_arrow = text.split_once(ARROW_ERROR).map(|(_, of_arrow)| of_arrow);
+            let of_arrow =
+                of_arrow.filter(|text| BAD_VALUES.iter().any(|bad| text.starts_with(bad)));
+            return of_arrow.map(str::to_owned);
+        }
         cause = error.source();
     }
     None
 }
+
+/// What is before an error of Arrow once it is text.
+const ARROW_ERROR: &str = "Arrow error: ";
+
+/// How the errors of Arrow begin that are those of values.
+const BAD_VALUES: &[&str] = &[
+    "Cast error: ",
+    "Parser error: ",
+    "Divide by zero error",
+    "Arithmetic overflow: ",
+];
 
 /// Whether the SQL is at fault: it asks for what there is not, or for what these rows do not have.
 fn is_of_the_sql(root: &DataFusionError) -> bool {
@@ -348,6 +373,21 @@ fn is_of_the_sql(root: &DataFusionError) -> bool {
         ),
         _ => false,
     }
+}
+
+/// What the reader of Parquet files says before the error of a condition that it evaluates, which it makes text of.
+const IN_FILTER: &str = "Error evaluating filter predicate: ArrowError(";
+
+/// What is wrong with a value that a condition could not compute while a file was read.
+fn of_filter(text: &str) -> Option<String> {
+    let (_, error) = text.split_once(IN_FILTER)?;
+    if error.starts_with("DivideByZero") {
+        return Some("divide by zero".to_owned());
+    }
+    let (kind, message) = error.split_once("(\"")?;
+    let is_bad_value = matches!(kind, "CastError" | "ParseError" | "ArithmeticOverflow");
+    let (message, _) = message.split_once("\")").filter(|_| is_bad_value)?;
+    Some(message.replace("\\\"", "\"").replace("\\'", "'"))
 }
 
 /// The way out when a data file is not there.
@@ -504,6 +544,19 @@ mod tests {
         assert_eq!(ErrorKind::Invalid.exit_code(), 2);
         assert_eq!(ErrorKind::Conflict.exit_code(), 3);
         assert_eq!(ErrorKind::Failed.exit_code(), 3);
+    }
+
+    #[test]
+    fn error_of_a_condition_is_found_in_the_text_of_the_reader() {
+        let text = "External: Compute error: Error evaluating filter predicate: ArrowError(CastError(\"Cannot cast string 'a' to value of Int64 type\"), Some(\"\"))";
+        let found = of_filter(text).unwrap();
+        assert_eq!(found, "Cannot cast string 'a' to value of Int64 type");
+        let text = "Error evaluating filter predicate: ArrowError(DivideByZero, Some(\"\"))";
+        assert_eq!(of_filter(text).unwrap(), "divide by zero");
+        assert_eq!(
+            of_filter("Error evaluating filter predicate: ArrowError(IoError(\"gone\"))"),
+            None
+        );
     }
 
     #[test]

@@ -172,7 +172,23 @@ impl Engine {
             .into_unoptimized_plan();
         let write = write_of(table, mode, source, expects);
         let written = self.catalog().write(&session, write).await;
-        Ok(written.map_err(of_write)?.added_rows)
+        Ok(written.map_err(of_ingest)?.added_rows)
+    }
+}
+
+/// What is wrong with rows that a client sends: the ways out of a write are those of SQL, which it has none of.
+fn of_ingest(error: CatalogError) -> EngineError {
+    match error {
+        CatalogError::Invalid {
+            message,
+            hint: Some(hint),
+        } if hint.contains("SQL") => EngineError::invalid(
+            message.replace(" in the source", " as it is sent"),
+            None,
+            "send what the table can hold as it is: `DESCRIBE` and the table's name lists its columns and types"
+                .to_owned(),
+        ),
+        error => of_write(error),
     }
 }
 
@@ -265,5 +281,41 @@ impl PartitionStream for Spool {
             Ok(())
         });
         stream.build()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{ArrayRef, Float64Array};
+    use futures::stream;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn who_sends_rows_is_not_told_to_change_their_sql() {
+        let fixture = Fixture::new().await;
+        fixture.changes(&["CREATE TABLE t (a INT)"]).await;
+        for name in ["a", "b c"] {
+            let column: ArrayRef = Arc::new(Float64Array::from(vec![1.7]));
+            let batch = RecordBatch::try_from_iter([(name, column)]).unwrap();
+            let ingest = Ingest {
+                schema: None,
+                table: "t".to_owned(),
+                if_absent: IfAbsent::Fail,
+                if_exists: IfExists::Append,
+            };
+            let caller = fixture.caller.clone();
+            let schema = batch.schema();
+            let batches = stream::iter([Ok(batch)]);
+            let sent =
+                fixture
+                    .queries
+                    .ingest(Uuid::now_v7(), &ingest, "default", schema, batches, caller);
+            let error = sent.await.unwrap_err();
+            let text = format!("{error} {}", error.hint().unwrap_or_default());
+            assert!(!text.contains("SQL") && text.contains("column"), "{text}");
+        }
     }
 }

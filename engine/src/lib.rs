@@ -5,17 +5,23 @@
 
 mod access;
 mod admission;
+mod arithmetic;
 mod change;
 mod error;
 mod expansion;
+mod explain;
+#[cfg(test)]
+mod fixture;
 mod ingest;
 mod listing;
+mod maintenance;
 mod overlay;
 mod parameters;
 mod queries;
 mod query;
 mod query_log;
 mod session;
+mod show;
 mod statement;
 mod time_travel;
 mod watched;

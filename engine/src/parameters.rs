@@ -12,8 +12,8 @@ use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut,
-    Visitor, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, GroupByExpr, OrderByKind, Query, Select,
+    TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use lakegate_rules::sql;
@@ -204,8 +204,47 @@ impl Found {
     }
 }
 
+/// A parameter alone in ORDER BY or GROUP BY: a number in its place would be read as the position of a column.
+fn bare(expr: &Expr) -> Option<&ValueWithSpan> {
+    match expr {
+        Expr::Value(value) if matches!(value.value, Value::Placeholder(_)) => Some(value),
+        Expr::Nested(inner) => bare(inner),
+        _ => None,
+    }
+}
+
+fn refuse_bare<'e>(
+    mut exprs: impl Iterator<Item = &'e Expr>,
+    clause: &str,
+) -> ControlFlow<EngineError> {
+    match exprs.find_map(bare) {
+        None => ControlFlow::Continue(()),
+        Some(value) => ControlFlow::Break(EngineError::invalid(
+            format!("a parameter alone in {clause} is one value for all rows"),
+            place_of(value.span.start),
+            "write the column's name or position into the SQL".to_owned(),
+        )),
+    }
+}
+
 impl Visitor for Found {
     type Break = EngineError;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<EngineError> {
+        match query.order_by.as_ref().map(|order| &order.kind) {
+            Some(OrderByKind::Expressions(exprs)) => {
+                refuse_bare(exprs.iter().map(|order| &order.expr), "ORDER BY")
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<EngineError> {
+        match &select.group_by {
+            GroupByExpr::Expressions(exprs, _) => refuse_bare(exprs.iter(), "GROUP BY"),
+            GroupByExpr::All(_) => ControlFlow::Continue(()),
+        }
+    }
 
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<EngineError> {
         let Value::Placeholder(text) = &value.value else {
@@ -304,7 +343,7 @@ fn literal(name: &str, value: &ScalarValue) -> Result<Expr, EngineError> {
 }
 
 /// The SQL type of values of an Arrow type; none for a type that has none here.
-fn sql_type(data_type: &ArrowType) -> Option<DataType> {
+pub(crate) fn sql_type(data_type: &ArrowType) -> Option<DataType> {
     let digits = |unit: &TimeUnit| {
         Some(match unit {
             TimeUnit::Second => 0,

@@ -8,14 +8,16 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, SessionContext};
-use lakegate_catalog::{At, CatalogError, TableName, TableSnapshot};
+use lakegate_catalog::{At, CatalogError, PinnedCatalog, TableName, TableSnapshot};
 
 use crate::access::OnBehalf;
+use crate::change::assign::Assigned;
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
-use crate::{Engine, EngineError, Right, Statement, TableUse};
+use crate::show;
+use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +52,8 @@ pub struct Planned {
     pub plan: LogicalPlan,
     /// The versions that it reads.
     pub pins: Pins,
+    /// The columns that it sets, when it changes a table.
+    pub(crate) assigned: Option<Assigned>,
 }
 
 impl Planned {
@@ -179,15 +183,7 @@ impl Engine {
         binding: Binding,
         behalf: OnBehalf<'_>,
     ) -> Result<Planned, EngineError> {
-        let made = statement.makes_or_drops();
-        if let Some(table) = &made {
-            behalf.expect(Right::Manage, table)?;
-        }
-        for version in &statement.versions {
-            if !behalf.sees(&version.table) {
-                behalf.expect(Right::Read, &version.table)?;
-            }
-        }
+        behalf.expect_statement(statement)?;
         let QueryOptions {
             at,
             parameters,
@@ -261,6 +257,7 @@ impl Engine {
                 .into_iter()
                 .map(|(name, provider)| (name.schema, name.table, provider)),
         );
+        let made = statement.makes_or_drops();
         let PinnedSession {
             context: session,
             pinned,
@@ -274,9 +271,27 @@ impl Engine {
             }
         }
 
+        if let Some(plan) = self.made_up(statement, &session, &pinned).await? {
+            return Ok(Planned {
+                session,
+                plan,
+                pins: Pins::default(),
+                assigned: None,
+            });
+        }
         let mut bound = statement.inner.clone();
         if binding == Binding::Values || !parameters.is_empty() {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
+        }
+        let mut assigned = None;
+        if binding == Binding::Values
+            && let Some(table) = statement.assigns_to()
+        {
+            let snapshot = pinned.snapshot(&table).await?;
+            assigned = Assigned::register(&session, &snapshot);
+        }
+        if let Some(assigned) = &assigned {
+            assigned.apply(&mut bound)?;
         }
         let plan = session
             .state()
@@ -288,7 +303,30 @@ impl Engine {
             session,
             plan,
             pins: seen,
+            assigned,
         })
+    }
+
+    /// The plan of a statement that DataFusion does not plan: its rows are made here.
+    async fn made_up(
+        &self,
+        statement: &Statement,
+        session: &SessionContext,
+        pinned: &PinnedCatalog,
+    ) -> Result<Option<LogicalPlan>, EngineError> {
+        let rows = match (&statement.maintenance, &statement.definition) {
+            (Some(what), _) if what.is_reading() => self.vacuum_rows(what).await?,
+            (Some(_), _) => {
+                let nothing = LogicalPlanBuilder::empty(false).build();
+                return Ok(Some(nothing.map_err(EngineError::from_planning)?));
+            }
+            (None, Some(table)) => show::definition(&*pinned.snapshot(table).await?)?,
+            (None, None) => return Ok(None),
+        };
+        let rows = session
+            .read_batch(rows)
+            .map_err(EngineError::from_planning)?;
+        Ok(Some(rows.into_unoptimized_plan()))
     }
 
     /// As [`Engine::versions`]; where a parameter without a value names one, the newest stands for it.

@@ -13,6 +13,8 @@ use tracing::info;
 
 use crate::EngineError;
 use crate::access::{GrantedCatalog, OnBehalf};
+use crate::arithmetic::CheckedArithmetic;
+use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
 
 /// The catalog's name in SQL.
@@ -139,6 +141,8 @@ impl Engine {
             .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
+            .with_query_planner(Arc::new(Planner))
+            .with_analyzer_rule(Arc::new(CheckedArithmetic))
             .build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;

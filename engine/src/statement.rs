@@ -1,5 +1,7 @@
 //! SQL that has been read: the tables, parameters and versions that it names, with their places.
 
+mod supported;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -8,20 +10,22 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CreateTable, DataType as SqlType, Expr, LimitClause, ObjectName, ObjectType,
-    Query, Spanned, Statement as SqlStatement, TableFactor, Value, Visit, VisitMut, Visitor,
-    VisitorMut,
+    Expr, LimitClause, ObjectName, Query, Spanned, Statement as SqlStatement, TableFactor, Value,
+    Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
 use lakegate_rules::sql;
 
-use crate::change::WHAT_CHANGES_TABLES;
+use crate::change::assign;
 use crate::expansion;
+use crate::maintenance::{self, Maintenance};
 use crate::parameters::{self, ParameterUse};
 use crate::session::{CATALOG, DEFAULT_SCHEMA};
+use crate::show::{self, Shown};
 use crate::time_travel::{self, VersionUse};
 use crate::{EngineError, Place};
+use supported::{hoist_with, take_partitions};
 
 /// DataFusion's own schema of tables about tables.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -52,6 +56,12 @@ pub struct Statement {
     tables: Vec<TableUse>,
     parameters: Vec<ParameterUse>,
     pub(crate) options: StatementOptions,
+    /// What it does to the files of a table.
+    pub(crate) maintenance: Option<Maintenance>,
+    /// The columns by which the table that it makes is partitioned.
+    pub(crate) partition_by: Vec<String>,
+    /// The table whose definition it shows.
+    pub(crate) definition: Option<TableName>,
 }
 
 /// How parameters are written.
@@ -96,6 +106,7 @@ impl Statement {
         if options.parameters == ParameterStyle::Numbered {
             parameters::number(&mut tokens)?;
         }
+        let (tokens, of_vacuum) = maintenance::take_clauses(tokens);
         let (tokens, clauses) = time_travel::take_clauses(tokens)?;
         // An error at the end of the text has no place of its own.
         let last = tokens
@@ -114,6 +125,13 @@ impl Statement {
                 "leave one, without a semicolon inside it".to_owned(),
             ));
         }
+        hoist_with(&mut inner)?;
+        let maintenance = Maintenance::of(&inner, &of_vacuum, &options.schema)?;
+        let partition_by = take_partitions(&mut inner)?;
+        let shown = show::shown(&inner, &options.schema)?;
+        if let Some(Shown::Query(query)) = &shown {
+            inner = query.clone();
+        }
         expansion::check(&inner)?;
         let mut parameters = parameters::uses(&inner, options.parameters)?;
         let versions = time_travel::apply_clauses(&mut inner, clauses, &options.schema)?;
@@ -129,6 +147,12 @@ impl Statement {
             tables,
             parameters,
             options,
+            maintenance,
+            partition_by,
+            definition: match shown {
+                Some(Shown::Definition(table)) => Some(table),
+                _ => None,
+            },
         })
     }
 
@@ -152,7 +176,11 @@ impl Statement {
 
     /// Whether the statement only reads.
     pub fn is_reading(&self) -> bool {
-        is_reading(&self.inner)
+        let is_asking = self
+            .maintenance
+            .as_ref()
+            .is_some_and(Maintenance::is_reading);
+        is_asking || self.definition.is_some() || is_reading(&self.inner)
     }
 
     /// The types of the parameters that name versions, by their names.
@@ -174,42 +202,6 @@ impl Statement {
         limits.0
     }
 
-    /// Refuses a statement that neither reads nor changes a table in a way that there is.
-    ///
-    /// # Errors
-    /// [`EngineError::Unsupported`], naming the statement by its first words.
-    pub(crate) fn expect_supported(&self) -> Result<(), EngineError> {
-        let is_change = match &self.inner {
-            DfStatement::Statement(statement) => matches!(
-                statement.as_ref(),
-                SqlStatement::Insert(_)
-                    | SqlStatement::Update(_)
-                    | SqlStatement::Delete(_)
-                    | SqlStatement::CreateTable(_)
-                    | SqlStatement::Drop {
-                        object_type: ObjectType::Table,
-                        ..
-                    }
-            ),
-            _ => false,
-        };
-        if let DfStatement::Statement(statement) = &self.inner
-            && let SqlStatement::CreateTable(create) = statement.as_ref()
-        {
-            expect_plain_columns(create)?;
-        }
-        if is_change || self.is_reading() {
-            return Ok(());
-        }
-        let text = self.inner.to_string();
-        let is_keyword = |word: &&str| word.chars().all(|letter| letter.is_ascii_uppercase());
-        let words: Vec<&str> = text.split(' ').take_while(is_keyword).take(3).collect();
-        Err(EngineError::Unsupported {
-            message: format!("`{}` is not supported here", words.join(" ")),
-            hint: Some(WHAT_CHANGES_TABLES.to_owned()),
-        })
-    }
-
     /// The table that the statement makes or drops.
     pub(crate) fn makes_or_drops(&self) -> Option<TableName> {
         let DfStatement::Statement(statement) = &self.inner else {
@@ -221,6 +213,12 @@ impl Statement {
             _ => return None,
         };
         let parts = written_parts(name)?;
+        table_name(&parts, None, &self.options.schema).ok()?
+    }
+
+    /// The table whose columns the statement sets.
+    pub(crate) fn assigns_to(&self) -> Option<TableName> {
+        let parts = written_parts(assign::target(&self.inner)?)?;
         table_name(&parts, None, &self.options.schema).ok()?
     }
 
@@ -405,38 +403,6 @@ pub(crate) fn table_name(
             error.hint().map(str::to_owned),
         )),
     }
-}
-
-/// Refuses columns that a table would not keep as they are written.
-fn expect_plain_columns(create: &CreateTable) -> Result<(), EngineError> {
-    let refused = |what: String, hint: &str| {
-        Err(EngineError::Unsupported {
-            message: format!("{what} is not supported here"),
-            hint: Some(hint.to_owned()),
-        })
-    };
-    for column in &create.columns {
-        let name = &column.name;
-        let kept = |option: &ColumnOption| matches!(option, ColumnOption::Null);
-        if let Some(option) = column.options.iter().find(|option| !kept(&option.option)) {
-            return refused(
-                format!("`{}` of column `{name}`", option.option),
-                "leave it out; what its values have to be is a check in the table's rules",
-            );
-        }
-        if let SqlType::Varchar(Some(_))
-        | SqlType::CharVarying(Some(_))
-        | SqlType::CharacterVarying(Some(_))
-        | SqlType::Char(_)
-        | SqlType::Character(_) = &column.data_type
-        {
-            return refused(
-                format!("the length of column `{name}`"),
-                "write VARCHAR; how long its texts may be is a check in the table's rules",
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Collects the parameters that are numbers of rows: behind LIMIT, OFFSET and FETCH.

@@ -5,6 +5,8 @@
 //! SELECT * FROM silver.flights FOR VERSION AS OF 3 AS before
 //! SELECT * FROM silver.flights TIMESTAMP AS OF '2026-01-31 12:00:00'
 //! SELECT * FROM silver.flights FOR TIMESTAMP AS OF :day
+//! SELECT * FROM table_at_version('silver.flights', 3) AS before
+//! SELECT * FROM table_at_timestamp('silver.flights', TIMESTAMP '2026-01-31 12:00:00')
 //! ```
 //!
 //! A time without a zone is in UTC. DataFusion's parser does not know these clauses, and its planner drops
@@ -19,7 +21,8 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Ident, ObjectName, ObjectNamePart, Spanned, TableAlias, TableFactor, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, ObjectNamePart, Spanned, TableAlias,
+    TableFactor, Value, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use lakegate_catalog::{At, TableName};
@@ -201,6 +204,23 @@ impl Unit {
         }
     }
 
+    /// The function that gives a table at such a version.
+    fn function(self) -> &'static str {
+        match self {
+            Self::Version => "table_at_version",
+            Self::Timestamp => "table_at_timestamp",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Version => "table_at_version('schema.table', 3)",
+            Self::Timestamp => {
+                "table_at_timestamp('schema.table', TIMESTAMP '2026-01-31 12:00:00')"
+            }
+        }
+    }
+
     fn wanted(self) -> &'static str {
         match self {
             Self::Version => "a version is a whole number, for example `VERSION AS OF 3`",
@@ -359,6 +379,27 @@ impl Rewrite {
         else {
             return Ok(());
         };
+        if let (Some(arguments), Some(unit)) = (&args, unit_of_function(name)) {
+            let place = place_of(name.span().start);
+            let (table, operand) = arguments_of(&arguments.args, unit, place)?;
+            let parts: Vec<String> = table.split('.').map(str::to_owned).collect();
+            let named = table_name(&parts, place, &self.default_schema)?;
+            let named = named.ok_or_else(|| without_versions(&table, place))?;
+            *args = None;
+            let shown = named.table.clone();
+            self.stand_in(
+                name,
+                alias,
+                &shown,
+                Wanted {
+                    table: named,
+                    place,
+                    unit,
+                    operand,
+                },
+            );
+            return Ok(());
+        }
         let end = name.span().end;
         let Some(index) = self.clauses.iter().position(|c| c.after == Some(end)) else {
             return Ok(());
@@ -372,16 +413,40 @@ impl Rewrite {
             _ => None,
         };
         let (Some(parts), Some(table)) = (parts, versioned) else {
-            return Err(EngineError::invalid(
-                format!("`{name}` is not a table with versions"),
-                place,
-                "only tables of the catalog have versions".to_owned(),
-            ));
+            return Err(without_versions(&name.to_string(), place));
         };
-        let clause = self.clauses.remove(index);
+        let Clause { unit, operand, .. } = self.clauses.remove(index);
         let Some(shown) = parts.last() else {
             return Ok(());
         };
+        self.stand_in(
+            name,
+            alias,
+            shown,
+            Wanted {
+                table,
+                place,
+                unit,
+                operand,
+            },
+        );
+        Ok(())
+    }
+
+    /// Puts a name of its own in the place of a table at a version.
+    fn stand_in(
+        &mut self,
+        name: &mut ObjectName,
+        alias: &mut Option<TableAlias>,
+        shown: &str,
+        wanted: Wanted,
+    ) {
+        let Wanted {
+            table,
+            place,
+            unit,
+            operand,
+        } = wanted;
         let stand_in = format!("{shown}@{}", self.versions.len());
         if alias.is_none() {
             *alias = Some(TableAlias {
@@ -401,11 +466,77 @@ impl Rewrite {
             table,
             stand_in,
             place,
-            unit: clause.unit,
-            operand: clause.operand,
+            unit,
+            operand,
         });
-        Ok(())
     }
+}
+
+/// A table at a version, and where it is named.
+struct Wanted {
+    table: TableName,
+    place: Option<Place>,
+    unit: Unit,
+    operand: Operand,
+}
+
+/// Which kind of version a function asks for that gives a table at a version.
+fn unit_of_function(name: &ObjectName) -> Option<Unit> {
+    let parts = written_parts(name)?;
+    match parts.as_slice() {
+        [name] if name == Unit::Version.function() => Some(Unit::Version),
+        [name] if name == Unit::Timestamp.function() => Some(Unit::Timestamp),
+        _ => None,
+    }
+}
+
+/// The table and the version of a function's arguments.
+fn arguments_of(
+    arguments: &[FunctionArg],
+    unit: Unit,
+    place: Option<Place>,
+) -> Result<(String, Operand), EngineError> {
+    let values = arguments.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => operand_of(expr),
+        _ => None,
+    });
+    let values: Option<Vec<Operand>> = values.collect();
+    match values.as_deref() {
+        Some([Operand::Text(table), version]) => Ok((table.clone(), version.clone())),
+        _ => Err(EngineError::invalid(
+            format!(
+                "`{}` needs the name of a table, and a value or a parameter",
+                unit.function()
+            ),
+            place,
+            format!("write `{}`", unit.example()),
+        )),
+    }
+}
+
+fn operand_of(expr: &Expr) -> Option<Operand> {
+    let value = match expr {
+        Expr::Value(value) => value,
+        Expr::TypedString(typed) => &typed.value,
+        _ => return None,
+    };
+    match &value.value {
+        Value::Number(text, _) => Some(Operand::Number(text.clone())),
+        Value::SingleQuotedString(text) => Some(Operand::Text(text.clone())),
+        Value::Placeholder(text) => Some(Operand::Parameter(ParameterUse {
+            name: text.trim_start_matches(['$', ':']).to_owned(),
+            place: place_of(value.span.start),
+        })),
+        _ => None,
+    }
+}
+
+fn without_versions(name: &str, place: Option<Place>) -> EngineError {
+    EngineError::invalid(
+        format!("`{name}` is not a table with versions"),
+        place,
+        "only tables of the catalog have versions".to_owned(),
+    )
 }
 
 #[cfg(test)]

@@ -216,6 +216,8 @@ class Adbc(unittest.TestCase):
         self.rows("DROP TABLE bronze.changed")
         refused = adbc_driver_manager.Error
         self.refused("UPDATE silver.orders SET customer = NULL WHERE id = 1", refused, "customer/not_null")
+        merge = "MERGE INTO silver.orders t USING (SELECT 1 AS id) s ON t.id = s.id WHEN MATCHED THEN UPDATE SET customer = NULL"
+        self.refused(merge, refused, "customer/not_null")
         self.refused("DELETE FROM lakegate.runs", refused, "lakegate.runs")
 
     def test_columns_have_the_types_of_all_their_values(self) -> None:

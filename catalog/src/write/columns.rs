@@ -8,6 +8,7 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::SchemaEvolution;
+use super::source::has_limits;
 use crate::{CatalogError, TableName};
 
 /// Characters that Delta does not allow in a column's name. Delta protocol, "Column Mapping".
@@ -247,6 +248,11 @@ fn fits(from: &DataType, to: &DataType) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether every value of one type is one of the other, and none has to be looked at.
+pub(super) fn keeps_every_value(from: &DataType, to: &DataType) -> bool {
+    fits(from, to) && !has_limits(from)
 }
 
 /// The type that Delta keeps values of this type in.

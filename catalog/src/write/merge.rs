@@ -5,33 +5,40 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::common::{Column, DFSchema, DataFusionError, TableReference};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::kernel::transaction::CommitProperties;
-use deltalake::operations::merge::{DeleteBuilder, InsertBuilder, UpdateBuilder};
+use deltalake::operations::merge::{DeleteBuilder, InsertBuilder, MergeMetrics, UpdateBuilder};
 use deltalake::{DeltaResult, DeltaTable};
 
 use super::run::{delta_session, writer_properties};
 use super::{MatchedAction, MatchedClause, MergeSpec, SchemaEvolution, Write, WriteMode};
 use crate::CatalogError;
 
-const SOURCE: &str = "source";
-const TARGET: &str = "target";
+pub(super) const SOURCE: &str = "source";
+pub(super) const TARGET: &str = "target";
 
 /// A merge whose texts are planned: names mean what they mean in every SQL of Lakegate, and not what delta-rs makes of
 /// them, which tells names apart by case.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct PlannedMerge {
-    on: Expr,
-    matched: Vec<(MatchedAction, Planned)>,
-    not_matched: Vec<Planned>,
-    not_matched_by_source: Vec<(MatchedAction, Planned)>,
+    pub(super) on: Expr,
+    pub(super) matched: Vec<(RowAction, Planned)>,
+    pub(super) not_matched: Vec<Planned>,
+    pub(super) not_matched_by_source: Vec<(RowAction, Planned)>,
 }
 
 #[derive(Debug)]
-struct Planned {
-    when: Option<Expr>,
-    set: Vec<(String, Expr)>,
+pub(super) struct Planned {
+    pub(super) when: Option<Expr>,
+    pub(super) set: Vec<(String, Expr)>,
+}
+
+/// What is done to a row of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowAction {
+    Update,
+    Delete,
 }
 
 /// Plans the texts of a merge into a table that exists.
@@ -78,13 +85,12 @@ pub(super) fn planned(
     };
     let matched = |clauses: &[MatchedClause]| {
         let planned = clauses.iter().map(|matched| {
-            let set = match &matched.action {
-                MatchedAction::UpdateAll => all(&updated),
-                MatchedAction::Update(set) => set.clone(),
-                MatchedAction::Delete => Vec::new(),
+            let (action, set) = match &matched.action {
+                MatchedAction::UpdateAll => (RowAction::Update, all(&updated)),
+                MatchedAction::Update(set) => (RowAction::Update, set.clone()),
+                MatchedAction::Delete => (RowAction::Delete, Vec::new()),
             };
-            let planned = clause(matched.when.as_ref(), &set)?;
-            Ok((matched.action.clone(), planned))
+            Ok((action, clause(matched.when.as_ref(), &set)?))
         });
         planned.collect::<Result<Vec<_>, CatalogError>>()
     };
@@ -104,11 +110,11 @@ pub(super) fn planned(
 pub(super) async fn merge(
     session: &SessionContext,
     table: &DeltaTable,
-    write: &Write,
+    evolution: SchemaEvolution,
     merge: PlannedMerge,
     source: LogicalPlan,
     properties: CommitProperties,
-) -> DeltaResult<DeltaTable> {
+) -> DeltaResult<(DeltaTable, MergeMetrics)> {
     let state = delta_session(session);
     let mut builder = table
         .clone()
@@ -118,14 +124,17 @@ pub(super) async fn merge(
         .with_session_state(Arc::new(state))
         .with_writer_properties(writer_properties())
         .with_commit_properties(properties)
-        .with_merge_schema(write.options.schema_evolution == SchemaEvolution::AddColumns)
+        .with_merge_schema(evolution == SchemaEvolution::AddColumns)
         .with_streaming(true);
+    if merge.matched.is_empty() && !merge.not_matched_by_source.is_empty() {
+        // A row that several rows of the source match is kept once only where delta-rs looks for such rows: with a
+        // clause for matched rows, which this one never applies to.
+        builder = builder.when_matched_delete(|d| d.predicate(lit(false)))?;
+    }
     for (action, clause) in merge.matched {
         builder = match action {
-            MatchedAction::Delete => builder.when_matched_delete(|d| delete(d, clause))?,
-            MatchedAction::UpdateAll | MatchedAction::Update(_) => {
-                builder.when_matched_update(|u| update(u, clause))?
-            }
+            RowAction::Delete => builder.when_matched_delete(|d| delete(d, clause))?,
+            RowAction::Update => builder.when_matched_update(|u| update(u, clause))?,
         };
     }
     for clause in merge.not_matched {
@@ -133,15 +142,15 @@ pub(super) async fn merge(
     }
     for (action, clause) in merge.not_matched_by_source {
         builder = match action {
-            MatchedAction::Delete => {
+            RowAction::Delete => {
                 builder.when_not_matched_by_source_delete(|d| delete(d, clause))?
             }
-            MatchedAction::UpdateAll | MatchedAction::Update(_) => {
+            RowAction::Update => {
                 builder.when_not_matched_by_source_update(|u| update(u, clause))?
             }
         };
     }
-    Ok(builder.await?.0)
+    builder.await
 }
 
 /// The rows that a merge inserts into a table that has none.

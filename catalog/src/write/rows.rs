@@ -116,7 +116,7 @@ impl Catalog {
         self.changed(&table, before, rows).await
     }
 
-    async fn changed(
+    pub(super) async fn changed(
         &self,
         table: &GatedTable,
         before: i64,

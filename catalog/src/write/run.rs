@@ -160,7 +160,10 @@ impl Catalog {
                 }
                 let columns = existing.schema;
                 let spec = super::merge::planned(session, write, &columns, &source, spec)?;
-                super::merge::merge(session, &table.table, write, spec, source, properties).await
+                let evolution = write.options.schema_evolution;
+                let merged =
+                    super::merge::merge(session, &table.table, evolution, spec, source, properties);
+                merged.await.map(|(table, _)| table)
             }
             WriteMode::Append => {
                 let source = self.watch_rows(&table, write, source).await?;
@@ -397,7 +400,7 @@ pub(super) fn starts_over<T>(
 }
 
 /// The error of a write whose rows cannot be had.
-fn source_failed(table: &TableName, error: Arc<DataFusionError>) -> CatalogError {
+pub(super) fn source_failed(table: &TableName, error: Arc<DataFusionError>) -> CatalogError {
     if let DataFusionError::External(inner) = error.as_ref()
         && let Some(CatalogError::Invalid { message, hint }) = inner.downcast_ref()
     {

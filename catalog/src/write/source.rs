@@ -15,6 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt;
 
 use self::values::Limits;
+pub(super) use self::values::{has_limits, text_like_null};
 use super::passage::{Passage, through};
 use crate::TableName;
 
@@ -48,6 +49,19 @@ pub(super) fn keeping_errors(
     let schema: SchemaRef = Arc::new(plan.schema().as_arrow().clone());
     let source = Source {
         limits: Arc::new(Limits::new(table, &schema, partition_by)),
+        errors: errors.clone(),
+    };
+    through(plan, Arc::new(source))
+}
+
+/// As [`keeping_errors`], for rows that are not those of the table: their values are looked at when they are assigned.
+pub(super) fn keeping_errors_of_any_rows(
+    plan: LogicalPlan,
+    table: &TableName,
+    errors: &FirstError,
+) -> Result<LogicalPlan> {
+    let source = Source {
+        limits: Arc::new(Limits::none(table)),
         errors: errors.clone(),
     };
     through(plan, Arc::new(source))

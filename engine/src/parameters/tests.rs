@@ -174,3 +174,22 @@ async fn bound_value_is_read_as_the_same_value_of_the_same_type() {
     let error = bind(&mut statement, ParameterStyle::Named, &parameters).unwrap_err();
     assert!(error.to_string().contains("`v`"), "{error}");
 }
+
+#[test]
+fn parameter_is_no_position_of_a_column() {
+    for sql in [
+        "SELECT a FROM t ORDER BY :p",
+        "SELECT a FROM t ORDER BY a, (:p) DESC",
+        "SELECT count(*) FROM t GROUP BY :p",
+        "SELECT * FROM (SELECT a FROM t ORDER BY :p LIMIT 1)",
+    ] {
+        let error = Statement::parse(sql).unwrap_err();
+        assert!(error.to_string().contains("a parameter alone"), "{error}");
+    }
+    for sql in [
+        "SELECT a FROM t ORDER BY a + :p",
+        "SELECT a FROM t LIMIT :p",
+    ] {
+        Statement::parse(sql).unwrap();
+    }
+}

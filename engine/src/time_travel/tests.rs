@@ -117,3 +117,78 @@ fn value_of_the_wrong_kind_is_named() {
     assert!(error.to_string().contains("2026-01-31"), "{error}");
     assert!(error.hint().is_some());
 }
+
+#[tokio::test]
+async fn functions_give_tables_at_versions() {
+    let fixture = crate::fixture::Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE silver.t (a BIGINT)",
+            "INSERT INTO silver.t VALUES (1)",
+            "INSERT INTO silver.t VALUES (2)",
+        ])
+        .await;
+    for (sql, count) in [
+        (
+            "SELECT count(*) AS n FROM table_at_version('silver.t', 1)",
+            1,
+        ),
+        (
+            "SELECT count(t.a) AS n FROM TABLE_AT_VERSION('silver.t', 0)",
+            0,
+        ),
+        (
+            "SELECT count(b.a) AS n FROM table_at_version('silver.t', 2) AS b JOIN silver.t USING (a)",
+            2,
+        ),
+        (
+            "SELECT count(*) AS n FROM table_at_timestamp('silver.t', TIMESTAMP '2999-01-01 00:00:00')",
+            2,
+        ),
+        (
+            "SELECT count(*) AS n FROM table_at_timestamp('silver.t', '2999-01-01')",
+            2,
+        ),
+    ] {
+        let answer = fixture.answer(sql).await.expect(sql);
+        assert!(answer.contains(&format!("| {count} |")), "{sql}: {answer}");
+    }
+    let sql = "SELECT count(*) AS n FROM table_at_version('silver.t', ?) WHERE a < ?";
+    let values = vec![ScalarValue::from(2_i64), ScalarValue::from(2_i64)];
+    let answer = fixture.answer_with(sql, values).await.unwrap();
+    assert!(answer.contains("| 1 |"), "{answer}");
+    let text = sql.into();
+    let prepared = fixture.queries.prepare(&text, "default", &fixture.caller);
+    let prepared = prepared.await.unwrap();
+    assert_eq!(prepared.parameters.len(), 2);
+    for (sql, expected) in [
+        (
+            "SELECT * FROM table_at_version('silver.t')",
+            "needs the name of a table",
+        ),
+        (
+            "SELECT * FROM table_at_version('silver.t', 1 + 1)",
+            "needs the name of a table",
+        ),
+        (
+            "SELECT * FROM table_at_version('silver.t', 'x')",
+            "does not fit",
+        ),
+        (
+            "SELECT * FROM table_at_version('silver.u', 1)",
+            "`silver.u` does not exist",
+        ),
+        ("SELECT * FROM table_at_version('silver.t', 9)", "9"),
+        (
+            "SELECT * FROM table_at_version('information_schema.tables', 9)",
+            "with versions",
+        ),
+        (
+            "SELECT * FROM table_at_version('silver.t', 1) VERSION AS OF 2",
+            "does not follow",
+        ),
+    ] {
+        let error = fixture.answer(sql).await.expect_err(sql);
+        assert!(error.to_string().contains(expected), "{sql}: {error}");
+    }
+}

@@ -35,9 +35,17 @@ struct Limited {
 }
 
 /// What is wrong with a value, and the way out, in which `{}` stands for the column.
-type Broken = (String, &'static str);
+pub(in crate::write) type Broken = (String, &'static str);
 
 impl Limits {
+    /// No column is looked at.
+    pub(super) fn none(table: &TableName) -> Self {
+        Self {
+            table: table.clone(),
+            columns: Vec::new(),
+        }
+    }
+
     pub(super) fn new(table: &TableName, schema: &SchemaRef, partition_by: &[String]) -> Self {
         let limited = |name: &str, data_type: &DataType| {
             // As columns are fitted to those of the table: by name, whatever its case.
@@ -90,7 +98,7 @@ fn is_text(data_type: &DataType) -> bool {
 }
 
 /// Whether Delta would change some values of a type.
-fn has_limits(data_type: &DataType) -> bool {
+pub(in crate::write) fn has_limits(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(TimeUnit::Nanosecond, _) | DataType::UInt64 | DataType::Date64 => true,
         DataType::List(item)
@@ -103,7 +111,7 @@ fn has_limits(data_type: &DataType) -> bool {
     }
 }
 
-fn text_like_null(column: &dyn Array) -> Result<Option<Broken>> {
+pub(in crate::write) fn text_like_null(column: &dyn Array) -> Result<Option<Broken>> {
     let text = cast(column, &DataType::Utf8)?;
     let mut texts = text.as_string::<i32>().iter().flatten();
     let found = texts.find(|text| text.is_empty() || *text == NULL_PARTITION);

@@ -1,0 +1,224 @@
+//! Values on their way into columns, in the SQL of a change.
+//!
+//! DataFusion's planner casts a value to the type of its column, and a cast cuts and rounds. So each value goes through
+//! the column's own function first, which fails for a value that would change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::Field;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::{Alias, ScalarFunction};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, ScalarUDF};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::{
+    Assignment, AssignmentTarget, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, Insert, MergeAction, MergeInsertKind,
+    ObjectName, ObjectNamePart, SetExpr, Statement as SqlStatement, TableFactor, TableObject,
+    Value, Values,
+};
+use lakegate_catalog::{AssignedColumn, Assignments, CatalogError, TableSnapshot, function_name};
+use lakegate_rules::sql_type;
+
+use crate::EngineError;
+use crate::statement::written_parts;
+
+/// The columns of a statement's table, each with its function.
+#[derive(Debug, Clone)]
+pub(crate) struct Assigned {
+    assignments: Assignments,
+    columns: Vec<Arc<Field>>,
+    functions: BTreeMap<String, Arc<ScalarUDF>>,
+}
+
+/// The name of the table whose columns a statement sets.
+pub(crate) fn target(statement: &DfStatement) -> Option<&ObjectName> {
+    let DfStatement::Statement(statement) = statement else {
+        return None;
+    };
+    let factor = match statement.as_ref() {
+        SqlStatement::Insert(insert) => match &insert.table {
+            TableObject::TableName(name) => return Some(name),
+            _ => return None,
+        },
+        SqlStatement::Update(update) => &update.table.relation,
+        SqlStatement::Merge(merge) => &merge.table,
+        _ => return None,
+    };
+    match factor {
+        TableFactor::Table { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+impl Assigned {
+    /// Makes the functions of a table's columns those of a session.
+    pub(crate) fn register(session: &SessionContext, snapshot: &TableSnapshot) -> Option<Self> {
+        let assignments = Assignments::new(snapshot.name.as_ref()?);
+        let mut functions = BTreeMap::new();
+        for field in snapshot.schema.fields() {
+            let function = assignments.function(AssignedColumn {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                type_name: sql_type(field.data_type()),
+                is_partition: snapshot.partition_columns.contains(field.name()),
+            });
+            session.register_udf(function.clone());
+            functions.insert(field.name().clone(), Arc::new(function));
+        }
+        Some(Self {
+            assignments,
+            columns: snapshot.schema.fields().iter().cloned().collect(),
+            functions,
+        })
+    }
+
+    /// What is wrong with the first value that did not fit its column.
+    pub(crate) fn error(&self) -> Option<CatalogError> {
+        self.assignments.error()
+    }
+
+    /// Lets every value that a statement writes for a column go through the column's function.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for a column that is set twice.
+    pub(crate) fn apply(&self, statement: &mut DfStatement) -> Result<(), EngineError> {
+        let DfStatement::Statement(statement) = statement else {
+            return Ok(());
+        };
+        match statement.as_mut() {
+            SqlStatement::Insert(insert) => self.insert(insert),
+            SqlStatement::Update(update) => self.set(&mut update.assignments)?,
+            SqlStatement::Merge(merge) => {
+                for clause in &mut merge.clauses {
+                    match &mut clause.action {
+                        MergeAction::Update(update) => self.set(&mut update.assignments)?,
+                        MergeAction::Insert(insert) => {
+                            if let MergeInsertKind::Values(values) = &mut insert.kind {
+                                self.values(values, &self.listed(&insert.columns));
+                            }
+                        }
+                        MergeAction::Delete { .. } => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn insert(&self, insert: &mut Insert) {
+        let columns = self.listed(&insert.columns);
+        let Some(source) = &mut insert.source else {
+            return;
+        };
+        let mut bodies = vec![source.body.as_mut()];
+        while let Some(body) = bodies.pop() {
+            match body {
+                SetExpr::Values(values) => self.values(values, &columns),
+                SetExpr::SetOperation { left, right, .. } => {
+                    bodies.extend([left.as_mut(), right.as_mut()]);
+                }
+                SetExpr::Query(query) => bodies.push(query.body.as_mut()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The columns that are meant, in their order: all when none is named.
+    fn listed(&self, names: &[ObjectName]) -> Vec<String> {
+        if names.is_empty() {
+            let columns = self.columns.iter();
+            return columns.map(|field| field.name().clone()).collect();
+        }
+        let names = names.iter();
+        names.filter_map(last_part).collect()
+    }
+
+    fn values(&self, values: &mut Values, columns: &[String]) {
+        for row in &mut values.rows {
+            for (value, column) in row.content.iter_mut().zip(columns) {
+                self.through(value, column);
+            }
+        }
+    }
+
+    fn set(&self, assignments: &mut [Assignment]) -> Result<(), EngineError> {
+        let mut seen: Vec<String> = Vec::new();
+        for assignment in assignments {
+            let AssignmentTarget::ColumnName(name) = &mut assignment.target else {
+                continue;
+            };
+            let Some(column) = last_part(name) else {
+                continue;
+            };
+            if seen.contains(&column) {
+                return Err(EngineError::invalid(
+                    format!("column `{column}` is set twice"),
+                    None,
+                    "set each column once".to_owned(),
+                ));
+            }
+            // The planner takes the name as it is written, whatever its case.
+            if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut() {
+                ident.value.clone_from(&column);
+            }
+            self.through(&mut assignment.value, &column);
+            seen.push(column);
+        }
+        Ok(())
+    }
+
+    fn through(&self, value: &mut SqlExpr, column: &str) {
+        if !self.functions.contains_key(column) {
+            // The planner says that there is no such column.
+            return;
+        }
+        let name = Ident::with_quote('"', function_name(column));
+        let argument = std::mem::replace(value, SqlExpr::value(Value::Null));
+        *value = SqlExpr::Function(Function {
+            name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args: FunctionArguments::List(FunctionArgumentList {
+                duplicate_treatment: None,
+                args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+                clauses: Vec::new(),
+            }),
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group: Vec::new(),
+        });
+    }
+
+    /// The rows of an INSERT, in which the planner casts columns of the query: these go through the functions too.
+    pub(crate) fn rows(&self, rows: &LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let LogicalPlan::Projection(projection) = rows else {
+            return Ok(rows.clone());
+        };
+        let exprs = projection.expr.iter().map(|expr| self.column(expr));
+        let projected = Projection::try_new(exprs.collect(), Arc::clone(&projection.input))?;
+        Ok(LogicalPlan::Projection(projected))
+    }
+
+    fn column(&self, expr: &Expr) -> Expr {
+        if let Expr::Alias(alias) = expr
+            && let Expr::Cast(cast) = alias.expr.as_ref()
+            && matches!(cast.expr.as_ref(), Expr::Column(_))
+            && let Some(function) = self.functions.get(&alias.name)
+        {
+            let value = ScalarFunction::new_udf(Arc::clone(function), vec![*cast.expr.clone()]);
+            return Expr::Alias(Alias {
+                expr: Box::new(Expr::ScalarFunction(value)),
+                ..alias.clone()
+            });
+        }
+        expr.clone()
+    }
+}
+
+fn last_part(name: &ObjectName) -> Option<String> {
+    written_parts(name)?.pop()
+}
