@@ -246,7 +246,11 @@ impl LakeScan {
             files.iter().filter_map(|file| file.statistics.as_deref()),
             read_columns,
         )?;
-        let groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        let mut groups = FileGroup::new(files).split_files(state.config().target_partitions());
+        if groups.is_empty() {
+            // No rows come in one partition: what stands above wants one.
+            groups.push(FileGroup::default());
+        }
         let config = self
             .source(state, projection)?
             .with_file_groups(groups)

@@ -17,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::{
     CatalogError, Expects, RowChange, RowMerge, TableName, Write, WriteContext, WriteMode,
-    WriteOptions,
+    WriteOptions, WriteOutcome,
 };
 
 use crate::access::OnBehalf;
@@ -183,15 +183,17 @@ impl Engine {
                 if if_not_exists && catalog.entry(&table).await.is_ok() {
                     return Ok(Some(0));
                 }
-                let mut write =
-                    write_of(table.clone(), WriteMode::Append, source, Expects::Absence);
+                let expects = match if_not_exists {
+                    true => Expects::AbsenceOrNothingToDo,
+                    false => Expects::Absence,
+                };
+                let mut write = write_of(table, WriteMode::Append, source, expects);
                 write.options.partition_by = partition_by;
-                match catalog.write(session, write).await {
-                    Ok(written) => Ok(written.added_rows),
-                    // Another was faster, which is as good.
-                    Err(_) if if_not_exists && catalog.entry(&table).await.is_ok() => Ok(Some(0)),
-                    Err(error) => Err(of_write(error)),
-                }
+                let written = catalog.write(session, write).await.map_err(of_write)?;
+                Ok(match written.outcome {
+                    WriteOutcome::AlreadyDone => Some(0),
+                    _ => written.added_rows,
+                })
             }
             Kind::Insert {
                 table,

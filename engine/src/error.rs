@@ -118,6 +118,16 @@ pub enum EngineError {
         /// The way out.
         hint: Option<String>,
     },
+    /// The SQL names something that there is not.
+    #[error("{message}")]
+    NotFound {
+        /// What there is not.
+        message: String,
+        /// Where in the SQL, when that is known.
+        place: Option<Place>,
+        /// The way out.
+        hint: Option<String>,
+    },
     /// It is known what is meant, and Lakegate does not do it.
     #[error("{message}")]
     Unsupported {
@@ -192,6 +202,7 @@ impl EngineError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Invalid { .. } => ErrorKind::Invalid,
+            Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Unsupported { .. } => ErrorKind::Unsupported,
             Self::Busy { .. } => ErrorKind::Busy,
             Self::Denied {
@@ -211,6 +222,7 @@ impl EngineError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Invalid { hint, .. }
+            | Self::NotFound { hint, .. }
             | Self::Unsupported { hint, .. }
             | Self::Failed { hint, .. } => hint.as_deref(),
             Self::Busy { hint, .. } | Self::Denied { hint, .. } | Self::Exhausted { hint, .. } => {
@@ -227,7 +239,7 @@ impl EngineError {
     /// Where in the SQL, when that is known.
     pub fn place(&self) -> Option<Place> {
         match self {
-            Self::Invalid { place, .. } => *place,
+            Self::Invalid { place, .. } | Self::NotFound { place, .. } => *place,
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Statements of clients, as every door hands them over: prepared, planned, admitted, run and recorded.
 
+mod planning;
 mod running;
 
 use std::collections::HashMap;
@@ -9,25 +10,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::access::OnBehalf;
 use crate::admission::{Admission, AdmissionLimits, Permit};
-use crate::query::Binding;
 use crate::query_log::{DenialRecord, QueryLog};
-use crate::{
-    Caller, Engine, EngineError, Ingest, ParameterStyle, Parameters, Pins, Planned, QueryOptions,
-    Statement, StatementOptions,
-};
-use running::{Recording, Running};
+use crate::{Caller, Engine, EngineError, Ingest, Pins, Planned};
+use planning::{expect_values, parameter_count, parse};
+use running::{Kind, Recording, Running};
 
+pub(crate) use planning::named;
 pub use running::{Rows, Taken};
 
 /// Statements that are planned at once, for each processor; those of one principal are three quarters of them at most.
@@ -38,6 +38,9 @@ const MOST_WAITING_FOR_PLANS: usize = 10_000;
 
 /// How long changes may go on that are being made when the time to finish is over.
 const LAST_CHANGES: Duration = Duration::from_secs(10);
+
+/// How long queries may take to see that they were ended.
+const LAST_QUERIES: Duration = Duration::from_secs(2);
 
 /// What clients' statements may take.
 #[derive(Debug, Clone, Copy)]
@@ -125,6 +128,8 @@ pub struct Queries {
     counters: Counters,
     /// The queries that run or wait, each by a number of its own: one can run several times at once.
     running: Mutex<HashMap<u64, Running>>,
+    /// Is told of each that has ended.
+    ended: Notify,
     serial: AtomicU64,
 }
 
@@ -145,6 +150,7 @@ impl Queries {
             engine,
             counters: Counters::default(),
             running: Mutex::default(),
+            ended: Notify::new(),
             serial: AtomicU64::new(0),
         });
         tokio::spawn(running::end_stalled(Arc::downgrade(&queries)));
@@ -159,7 +165,7 @@ impl Queries {
             let meant = meant.filter(|running| running.query_id == query_id);
             meant.cloned().collect()
         };
-        // Without the lock, which new queries need: one that computes is waited for.
+        // Without the lock, which new queries need.
         meant.iter().for_each(Running::cancel);
         !meant.is_empty()
     }
@@ -189,128 +195,32 @@ impl Queries {
     /// Takes no further queries, and waits for those that run. Those that still do after so long are ended, and it is false.
     pub async fn drain(&self, limit: Duration) -> bool {
         self.admission.close();
-        let emptied = self.admission.emptied(limit).await;
-        if !emptied {
+        let is_emptied = self.none_is_left(limit, |_| true).await;
+        if !is_emptied {
             let left: Vec<Running> = self.running().values().cloned().collect();
             left.iter().for_each(Running::cancel);
-            // A change that is being made comes to its end.
-            self.admission.emptied(LAST_CHANGES).await;
+            // A change that is being made comes to its end. A query that computes sees that it has ended when it pauses.
+            self.none_is_left(LAST_CHANGES, |running| running.is_change)
+                .await;
+            self.none_is_left(LAST_QUERIES, |_| true).await;
         }
         self.log.flush().await;
-        emptied
+        is_emptied
     }
 
-    /// What a statement gives and takes. Nothing is run.
-    ///
-    /// # Errors
-    /// When the SQL does not parse or plan, or names what does not exist.
-    pub async fn prepare(
-        self: &Arc<Self>,
-        sql: &Arc<str>,
-        schema: &str,
-        caller: &Caller,
-    ) -> Result<Prepared, EngineError> {
-        let (queries, sql, schema) = (Arc::clone(self), Arc::clone(sql), schema.to_owned());
-        let behalf = caller.clone();
-        self.plan_apart(caller, async move {
-            let statement = parse(&sql, &schema)?;
-            queries
-                .prepare_here(&statement, OnBehalf::Of(&behalf))
-                .await
-        })
-        .await
-    }
-
-    async fn prepare_here(
-        &self,
-        statement: &Statement,
-        behalf: OnBehalf<'_>,
-    ) -> Result<Prepared, EngineError> {
-        let typed = self
-            .understand(statement, QueryOptions::default(), Binding::Types, behalf)
-            .await;
-        let (planned, types) = match typed {
-            Ok(planned) => {
-                // A parameter that is compared with two types has none of its own.
-                let types = planned.plan.get_parameter_fields().unwrap_or_default();
-                (planned, types)
-            }
-            Err(error) if statement.parameters().is_empty() => return Err(error),
-            // A function may need to know the type of its argument: nothing fits everywhere.
-            Err(error) => {
-                let of_versions = statement.version_types();
-                let nulls = statement.parameters().iter();
-                let nulls = nulls.filter(|used| !of_versions.contains_key(&used.name));
-                let nulls = nulls.map(|used| (used.name.clone(), ScalarValue::Null));
-                let options = QueryOptions {
-                    parameters: nulls.collect(),
-                    ..QueryOptions::default()
-                };
-                let planned = self
-                    .understand(statement, options, Binding::Types, behalf)
-                    .await;
-                (planned.map_err(|_| error)?, HashMap::new())
+    /// Waits until no such query runs or waits; false when one still does after so long.
+    async fn none_is_left(&self, limit: Duration, counts: impl Fn(&Running) -> bool) -> bool {
+        let none_is_left = async {
+            loop {
+                // Before looking, so that none goes unseen.
+                let ended = self.ended.notified();
+                if !self.running().values().any(&counts) {
+                    return;
+                }
+                ended.await;
             }
         };
-        let known = statement.known_types();
-        let parameters = (1..=parameter_count(statement)).map(|number| {
-            let name = format!("${number}");
-            let data_type = match (known.get(&number.to_string()), types.get(&name)) {
-                (Some(data_type), _) => data_type.clone(),
-                (None, Some(Some(field))) => field.data_type().clone(),
-                // A text is read as whatever is needed.
-                (None, _) => DataType::Utf8,
-            };
-            Arc::new(Field::new(name, data_type, true))
-        });
-        // What cannot be coerced without values is told as far as it is known.
-        let planned = match planned.clone().coerced() {
-            Ok(coerced) => coerced,
-            Err(_) if !statement.parameters().is_empty() => planned,
-            Err(error) => return Err(error),
-        };
-        Ok(Prepared {
-            parameters: parameters.collect(),
-            schema: match statement.is_reading() {
-                true => schema_of(&planned),
-                false => Arc::new(Schema::empty()),
-            },
-        })
-    }
-
-    async fn understand(
-        &self,
-        statement: &Statement,
-        options: QueryOptions,
-        binding: Binding,
-        behalf: OnBehalf<'_>,
-    ) -> Result<Planned, EngineError> {
-        match statement.is_reading() {
-            true => self.engine.read(statement, options, binding, behalf).await,
-            false => {
-                let engine = &self.engine;
-                engine.understand(statement, options, binding, behalf).await
-            }
-        }
-    }
-
-    /// Plans on a thread of its own: planning does not pause, and must hold up nothing else.
-    async fn plan_apart<T, F>(&self, caller: &Caller, planning: F) -> Result<T, EngineError>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T, EngineError>> + Send + 'static,
-    {
-        let place = self.planning.enter(&caller.principal).await?;
-        let planned = apart(async move {
-            let planned = planning.await;
-            drop(place);
-            planned
-        });
-        let planned = planned.await;
-        if let Err(error) = &planned {
-            self.audit(error, caller);
-        }
-        planned
+        tokio::time::timeout(limit, none_is_left).await.is_ok()
     }
 
     /// Records that something was denied, when that is what an error says.
@@ -339,18 +249,6 @@ impl Queries {
         });
     }
 
-    /// Whether a statement only reads.
-    ///
-    /// # Errors
-    /// When the SQL does not parse.
-    pub async fn is_query(&self, request: &Request, caller: &Caller) -> Result<bool, EngineError> {
-        let request = request.clone();
-        self.plan_apart(caller, async move {
-            Ok(parse(&request.sql, &request.schema)?.is_reading())
-        })
-        .await
-    }
-
     /// Makes a change with each row of values, in one commit; without rows, once and without values. It waits for its
     /// turn. The number of rows that it brought is returned, when it is known.
     ///
@@ -365,7 +263,7 @@ impl Queries {
         caller: Caller,
     ) -> Result<Option<u64>, EngineError> {
         let mut recording =
-            Recording::new(Arc::clone(self), query_id, &request.sql, caller.clone());
+            Recording::new(self, Kind::Change, query_id, &request.sql, caller.clone());
         let permit = self.admitted(&mut recording).await?;
         let (engine, rows, request) = (Arc::clone(&self.engine), rows.to_vec(), request.clone());
         detached(recording, permit, async move {
@@ -397,7 +295,7 @@ impl Queries {
         S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
     {
         let sql: Arc<str> = ingest.text().into();
-        let mut recording = Recording::new(Arc::clone(self), query_id, &sql, caller);
+        let mut recording = Recording::new(self, Kind::Change, query_id, &sql, caller);
         let permit = self.admitted(&mut recording).await?;
         let limit = self.stall_limit;
         let batches = tokio_stream::StreamExt::timeout(batches, limit);
@@ -448,33 +346,6 @@ impl Queries {
         }
     }
 
-    /// Plans a query with its values. Nothing is run.
-    ///
-    /// # Errors
-    /// As [`Queries::prepare`], and when values are missing, or too many.
-    pub async fn plan(&self, request: Request, caller: &Caller) -> Result<Ready, EngineError> {
-        let (engine, behalf) = (Arc::clone(&self.engine), caller.clone());
-        self.plan_apart(caller, async move {
-            let statement = parse(&request.sql, &request.schema)?;
-            expect_values(parameter_count(&statement), request.parameters.len())?;
-            let options = QueryOptions {
-                parameters: named(&request.parameters),
-                pins: request.pins.clone(),
-                ..QueryOptions::default()
-            };
-            let planned = engine
-                .read(&statement, options, Binding::Values, OnBehalf::Of(&behalf))
-                .await?;
-            let planned = planned.coerced()?;
-            Ok(Ready {
-                schema: schema_of(&planned),
-                request,
-                planned,
-            })
-        })
-        .await
-    }
-
     /// Runs a query that was planned. It waits for its turn; it ends when what is returned is dropped.
     ///
     /// # Errors
@@ -486,7 +357,7 @@ impl Queries {
         caller: Caller,
     ) -> Result<Rows, EngineError> {
         let sql = &ready.request.sql;
-        let mut recording = Recording::new(Arc::clone(self), query_id, sql, caller);
+        let mut recording = Recording::new(self, Kind::Query, query_id, sql, caller);
         let permit = self.admitted(&mut recording).await?;
         match apart(start(ready.planned)).await {
             Ok((plan, stream)) => {
@@ -553,45 +424,4 @@ where
         drop(permit);
         recording.conclude(made)
     })
-}
-
-fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {
-    let options = StatementOptions {
-        parameters: ParameterStyle::Numbered,
-        schema: schema.to_owned(),
-    };
-    let statement = Statement::parse_with(sql, options)?;
-    statement.expect_supported()?;
-    Ok(statement)
-}
-
-/// How many values a statement takes: as many as its largest number says.
-fn parameter_count(statement: &Statement) -> usize {
-    let numbers = statement.parameters().iter();
-    let numbers = numbers.filter_map(|used| used.name.parse::<usize>().ok());
-    numbers.max().unwrap_or(0)
-}
-
-fn expect_values(wanted: usize, given: usize) -> Result<(), EngineError> {
-    if given == wanted {
-        return Ok(());
-    }
-    Err(EngineError::invalid(
-        format!("the statement has {wanted} parameters, and {given} values were bound"),
-        None,
-        "bind one value to each of `$1`, `$2`, and so on".to_owned(),
-    ))
-}
-
-/// Values by the numbers of their parameters.
-pub(crate) fn named(values: &[ScalarValue]) -> Parameters {
-    let numbered = values.iter().enumerate();
-    numbered
-        .map(|(index, value)| ((index + 1).to_string(), value.clone()))
-        .collect()
-}
-
-fn schema_of(planned: &Planned) -> SchemaRef {
-    let schema: &Schema = planned.plan.schema().as_arrow();
-    Arc::new(schema.clone())
 }

@@ -377,16 +377,16 @@ async fn expect_table(session: &SessionContext, table: &TableUse) -> Result<(), 
         return Ok(());
     };
     match EngineError::from_planning(error) {
-        EngineError::Catalog(error @ CatalogError::NotFound { .. }) => Err(EngineError::invalid(
-            error.to_string(),
-            table.place,
-            error.hint().map(str::to_owned),
-        )),
-        EngineError::Invalid { hint, .. } => Err(EngineError::invalid(
-            format!("table `{name}` does not exist"),
-            table.place,
+        EngineError::Catalog(error @ CatalogError::NotFound { .. }) => Err(EngineError::NotFound {
+            message: error.to_string(),
+            place: table.place,
+            hint: error.hint().map(str::to_owned),
+        }),
+        EngineError::Invalid { hint, .. } => Err(EngineError::NotFound {
+            message: format!("table `{name}` does not exist"),
+            place: table.place,
             hint,
-        )),
+        }),
         other => Err(other),
     }
 }

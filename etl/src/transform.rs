@@ -313,6 +313,11 @@ impl Runner {
                 message,
                 place,
                 hint,
+            }
+            | EngineError::NotFound {
+                message,
+                place,
+                hint,
             } => {
                 let problem = sql.text.problem(place, message, hint, &self.pipeline.file);
                 EtlError::Invalid(problem.into())

@@ -107,6 +107,10 @@ impl Catalog {
             .open_gated(&write.table, write.context.clone(), trust)
             .await?;
         match write.options.expects {
+            Expects::AbsenceOrNothingToDo if table.exists => {
+                self.register_written(&table).await?;
+                return self.written(&table, WriteOutcome::AlreadyDone).await;
+            }
             Expects::Absence if table.exists => {
                 return Err(CatalogError::invalid(
                     format!("table `{}` exists already", write.table),

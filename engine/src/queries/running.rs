@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll};
 
 use chrono::{DateTime, Utc};
@@ -24,6 +24,8 @@ use crate::{Caller, EngineError};
 #[derive(Debug, Clone)]
 pub(super) struct Running {
     pub(super) query_id: Uuid,
+    /// Whether it changes something: then it is not ended half way.
+    pub(super) is_change: bool,
     end: CancellationToken,
     /// Its rows, once it has any.
     pub(super) rows: Option<RowsHandle>,
@@ -49,11 +51,15 @@ pub(super) async fn end_stalled(queries: Weak<Queries>) {
         let Some(queries) = queries.upgrade() else {
             return;
         };
-        let rows = |running: &Running| running.rows.clone();
-        let rows: Vec<_> = queries.running().values().filter_map(rows).collect();
+        let running: Vec<Running> = queries.running().values().cloned().collect();
         let now = Instant::now();
-        for rows in rows {
-            if rows.taken.is_before(now - limit) {
+        for running in running {
+            if running.end.is_cancelled() {
+                // It may have computed when it was cancelled, and its client has not asked since.
+                running.cancel();
+            } else if let Some(rows) = running.rows
+                && rows.taken.is_before(now - limit)
+            {
                 rows.end(EngineError::Stalled { limit });
             }
         }
@@ -120,13 +126,18 @@ impl fmt::Debug for RowsHandle {
 }
 
 impl RowsHandle {
-    /// Ends the query and lets go of what it holds. One that computes is waited for.
+    /// Ends the query and lets go of what it holds, unless it computes at this moment: then it sees itself that it was
+    /// cancelled, and has not stalled.
     fn end(&self, error: EngineError) {
         let Some(stage) = self.stage.upgrade() else {
             return;
         };
         let held = {
-            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stage = match stage.try_lock() {
+                Ok(stage) => stage,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return,
+            };
             match std::mem::replace(&mut *stage, Stage::Over) {
                 Stage::Runs(mut held) => {
                     held.recording.failed(&error);
@@ -147,6 +158,7 @@ impl RowsHandle {
 /// The rows of a running query. Dropping it ends the query.
 pub struct Rows {
     stage: Arc<Mutex<Stage>>,
+    end: CancellationToken,
     /// Comes when the query is cancelled.
     cancelled: Pin<Box<WaitForCancellationFutureOwned>>,
     taken: Taken,
@@ -172,7 +184,8 @@ impl Rows {
         };
         Self {
             stage: Arc::new(Mutex::new(Stage::Runs(Box::new(held)))),
-            cancelled: Box::pin(end.cancelled_owned()),
+            cancelled: Box::pin(end.clone().cancelled_owned()),
+            end,
             taken: Taken::new(),
         }
     }
@@ -218,6 +231,10 @@ impl Rows {
             }
             Stage::Runs(mut held) => {
                 let next = held.stream.poll_next_unpin(context);
+                if self.end.is_cancelled() {
+                    held.recording.failed(&EngineError::Cancelled);
+                    return Poll::Ready(Some(Err(EngineError::Cancelled)));
+                }
                 let next = next.map_err(EngineError::from_execution);
                 match &next {
                     Poll::Ready(None) => held.recording.conclude_as(QueryState::Done, None),
@@ -234,6 +251,13 @@ impl Rows {
             Stage::Over => Poll::Ready(None),
         }
     }
+}
+
+/// Whether something reads or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Query,
+    Change,
 }
 
 /// What becomes the record of a query once it ends; one that is dropped before was cancelled.
@@ -262,7 +286,8 @@ impl fmt::Debug for Recording {
 
 impl Recording {
     pub(super) fn new(
-        queries: Arc<Queries>,
+        queries: &Arc<Queries>,
+        kind: Kind,
         query_id: Uuid,
         sql: &Arc<str>,
         caller: Caller,
@@ -271,6 +296,7 @@ impl Recording {
         let end = CancellationToken::new();
         let running = Running {
             query_id,
+            is_change: kind == Kind::Change,
             end: end.clone(),
             rows: None,
         };
@@ -279,7 +305,7 @@ impl Recording {
             serial,
             end,
             submitted_at: queries.engine.catalog().now(),
-            queries,
+            queries: Arc::clone(queries),
             query_id,
             caller,
             sql: Arc::clone(sql),
@@ -318,7 +344,6 @@ impl Recording {
         if std::mem::replace(&mut self.has_ended, true) {
             return;
         }
-        self.queries.running().remove(&self.serial);
         let counters = &self.queries.counters;
         let counter = match state {
             QueryState::Done => &counters.done,
@@ -342,6 +367,9 @@ impl Recording {
             bytes_scanned: self.plan.as_deref().map(bytes_scanned),
             error,
         });
+        // Who waits until it has ended finds its record written.
+        self.queries.running().remove(&self.serial);
+        self.queries.ended.notify_waiters();
     }
 }
 
