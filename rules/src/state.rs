@@ -10,6 +10,7 @@ mod deviations;
 mod distinct;
 mod extreme;
 pub(crate) mod fingerprint;
+mod float_keys;
 mod frequent;
 mod input;
 mod mean;

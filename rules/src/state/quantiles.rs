@@ -12,6 +12,7 @@ use datasketches::common::SearchCriteria;
 use datasketches::kll::{KllFloat, KllSketch};
 
 use super::codec::{DecodeError, Reader, Writer, whole_sketch};
+use super::float_keys::{of_key, sorted_keys};
 use super::input::{Input, runs};
 use crate::plan::Trouble;
 
@@ -178,16 +179,14 @@ impl Quantiles {
             return Ok(());
         }
         let sorted = self.samples.len() / step * step;
-        let mut rest = self.samples.split_off(sorted);
-        self.samples.sort_unstable_by(f64::total_cmp);
-        rest.sort_unstable_by(f64::total_cmp);
-        let kept = self.samples.iter().copied();
-        let kept: Vec<f64> = kept.skip(fastrand::usize(..step)).step_by(step).collect();
+        let rest = sorted_keys(&self.samples[sorted..]);
+        let kept = sorted_keys(&self.samples[..sorted]);
+        let kept = kept.into_iter().skip(fastrand::usize(..step)).step_by(step);
+        let (weight, of_kept) = (self.lg_weight, self.lg_weight + LG_KEPT_OF_SORTED);
+        let rest = rest.into_iter().map(of_key).collect();
+        let levels = [(weight, rest), (of_kept, kept.map(of_key).collect())];
         self.samples.clear();
-        self.merge_levels(&[
-            (self.lg_weight, rest),
-            (self.lg_weight + LG_KEPT_OF_SORTED, kept),
-        ])
+        self.merge_levels(&levels)
     }
 
     /// Lets the sketch take in sorted values, each of which stands for 2 to a power of values; the powers ascend.
