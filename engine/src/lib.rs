@@ -31,7 +31,7 @@ pub use admission::AdmissionLimits;
 pub use error::{EngineError, ErrorKind, Place, bad_value};
 pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
-pub use listing::{ListedTable, TableKind, is_schema};
+pub use listing::{LastVerdict, ListedTable, TableKind, is_schema};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
 pub use queries::{Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, Taken};
 pub use query::{Pins, Planned, QueryOptions, QueryResult};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, INFORMATION_SCHEMA_TABLES};
 use datafusion::common::TableReference;
@@ -9,7 +10,7 @@ use datafusion::execution::SessionStateDefaults;
 use lakegate_catalog::{SYSTEM_SCHEMA, TableName};
 
 use crate::access::OnBehalf;
-use crate::{Caller, DEFAULT_SCHEMA, Engine, EngineError};
+use crate::{Caller, DEFAULT_SCHEMA, Engine, EngineError, Right};
 
 /// What a table is to its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,20 @@ pub struct ListedTable {
     /// What it is.
     pub kind: TableKind,
 }
+
+/// What the gate said of a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastVerdict {
+    /// `pass`, `warn`, `waived` or `no_worse`.
+    pub verdict: String,
+    /// The version that it let come into being.
+    pub version: i64,
+    /// When.
+    pub judged_at: DateTime<Utc>,
+}
+
+/// Commits among which the last verdict is looked for: those of upkeep have none.
+const COMMITS_LOOKED_AT: usize = 16;
 
 /// Whether a name can be that of a schema.
 pub fn is_schema(name: &str) -> bool {
@@ -86,6 +101,36 @@ impl Engine {
         let session = self.session_over([], DEFAULT_SCHEMA, None, OnBehalf::Of(caller));
         let provider = session.context.table_provider(reference).await;
         Ok(provider.map_err(EngineError::from_planning)?.schema())
+    }
+
+    /// What the gate last said of a commit to a table; none when it judged none of the newest ones.
+    ///
+    /// # Errors
+    /// When there is no such table for the caller, or its log cannot be read.
+    pub async fn last_verdict(
+        &self,
+        schema: &str,
+        table: &str,
+        caller: &Caller,
+    ) -> Result<Option<LastVerdict>, EngineError> {
+        if schema == INFORMATION_SCHEMA {
+            return Ok(None);
+        }
+        let name = TableName::new(schema, table)?;
+        OnBehalf::Of(caller).expect(Right::Read, &name)?;
+        let commits = self
+            .catalog()
+            .history(&name, Some(COMMITS_LOOKED_AT))
+            .await?;
+        let judged = commits.into_iter().find_map(|commit| {
+            let verdict = commit.lakegate?.get("verdict")?.as_str()?.to_owned();
+            Some(LastVerdict {
+                verdict,
+                version: commit.version,
+                judged_at: commit.timestamp,
+            })
+        });
+        Ok(judged)
     }
 
     /// The names of functions, each with the heading under which it is documented.

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
@@ -14,6 +15,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::writer::IpcWriteOptions;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use lakegate_engine::EngineError;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Status;
 
 use crate::{columns, status};
@@ -24,13 +26,16 @@ pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>>
 /// A message aims to be no larger, in bytes. Clients take at least 4 MiB.
 const MESSAGE_BYTES: usize = 2 << 20;
 
+/// What proxies take for a dead connection is longer than this.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
 /// The messages of rows, in the schema that the client was told.
 pub(crate) fn rows<S>(rows: S, schema: SchemaRef) -> Messages
 where
     S: Stream<Item = Result<RecordBatch, EngineError>> + Send + 'static,
 {
     let told = Arc::clone(&schema);
-    let batches = rows.map(move |batch| {
+    let batches = kept_alive(rows, &schema, KEEP_ALIVE).map(move |batch| {
         let batch = batch.map_err(|error| status::of_engine(&error))?;
         let batch = as_told(&batch, &told).map_err(status::of_arrow)?;
         Ok(pieces(batch))
@@ -45,6 +50,22 @@ where
         .with_max_flight_data_size(usize::MAX)
         .build(batches);
     Box::pin(messages.map_err(status::of_flight))
+}
+
+/// Rows, and a batch without any whenever there is nothing to send for so long.
+fn kept_alive<S>(
+    rows: S,
+    schema: &SchemaRef,
+    after: Duration,
+) -> impl Stream<Item = Result<RecordBatch, EngineError>> + Send + use<S>
+where
+    S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
+{
+    let nothing = RecordBatch::new_empty(Arc::clone(schema));
+    let mut silent = interval_at(Instant::now() + after, after);
+    silent.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let rows = tokio_stream::StreamExt::timeout_repeating(rows, silent);
+    rows.map(move |batch| batch.unwrap_or_else(|_| Ok(nothing.clone())))
 }
 
 /// The messages of one batch.
@@ -165,6 +186,27 @@ mod tests {
             pieces.iter().map(RecordBatch::num_rows).sum::<usize>(),
             8_000
         );
+    }
+
+    #[tokio::test]
+    async fn batches_without_rows_come_while_there_is_nothing_to_send() {
+        let numbers: ArrayRef = Arc::new(Float64Array::from(vec![2.5]));
+        let batch = RecordBatch::try_from_iter([("n", numbers)]).unwrap();
+        let schema = batch.schema();
+        let (send, sent) = tokio::sync::oneshot::channel();
+        let rows = stream::once(async move { Ok(sent.await.unwrap()) })
+            .chain(stream::once(async { Err(EngineError::Cancelled) }));
+        let mut kept = Box::pin(kept_alive(rows, &schema, Duration::from_millis(1)));
+        for _ in 0..3 {
+            assert_eq!(kept.next().await.unwrap().unwrap().num_rows(), 0);
+        }
+        send.send(batch).unwrap();
+        let mut rows = 0;
+        while let Some(Ok(batch)) = kept.next().await {
+            assert_eq!(batch.schema(), schema);
+            rows += batch.num_rows();
+        }
+        assert_eq!(rows, 1);
     }
 
     #[test]

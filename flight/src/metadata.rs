@@ -1,13 +1,15 @@
 //! What there is: catalogs, schemas, tables and their columns, and the keys that lake tables do not have.
 
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow_flight::sql::metadata::{GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder};
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables};
+use chrono::SecondsFormat;
 use datafusion::arrow::array::{AsArray, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use futures::{StreamExt, stream};
-use lakegate_engine::{CATALOG, Caller, Engine, TableKind};
+use lakegate_engine::{CATALOG, Caller, Engine, LastVerdict, TableKind};
 use tonic::Status;
 use tracing::warn;
 
@@ -82,7 +84,15 @@ pub(crate) async fn tables(
     let columns = stream::iter(0..named.num_rows()).map(|row| async move {
         let (schema, table) = (schemas.value(row), tables.value(row));
         match engine.columns(schema, table, caller).await {
-            Ok(found) => columns::of_table(&found, CATALOG, schema, table),
+            Ok(found) => {
+                let columns = columns::of_table(&found, CATALOG, schema, table);
+                let verdict = engine.last_verdict(schema, table, caller).await;
+                match verdict {
+                    Ok(Some(verdict)) => columns.with_metadata(of_verdict(&verdict)),
+                    // What system tables and other formats hold is not judged.
+                    Ok(None) | Err(_) => columns,
+                }
+            }
             // One table that cannot be read hides no other.
             Err(error) => {
                 warn!(schema, table, %error, "the columns of a table are not known");
@@ -110,6 +120,20 @@ pub(crate) async fn tables(
             .map_err(status::of_flight)?;
     }
     described.build().map_err(status::of_flight)
+}
+
+/// What the gate last said of a table, beside its columns.
+fn of_verdict(verdict: &LastVerdict) -> HashMap<String, String> {
+    let judged_at = verdict
+        .judged_at
+        .to_rfc3339_opts(SecondsFormat::Micros, true);
+    [
+        ("lakegate.verdict", verdict.verdict.clone()),
+        ("lakegate.version", verdict.version.to_string()),
+        ("lakegate.judged_at", judged_at),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into()
 }
 
 /// Columns of `CommandGetPrimaryKeys`. Apache Arrow, FlightSql.proto.

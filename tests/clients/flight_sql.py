@@ -57,6 +57,14 @@ class Adbc(unittest.TestCase):
         self.assertEqual(self.cursor.fetch_arrow_table().num_rows, 100)
         self.assertEqual(self.rows("SELECT id FROM silver.orders WHERE id > 1000"), [])
 
+    def test_tables_tell_what_their_gate_said(self) -> None:
+        schema = self.connection.adbc_get_table_schema("orders", db_schema_filter="silver")
+        self.assertEqual(schema.metadata[b"lakegate.verdict"], b"pass")
+        self.assertGreaterEqual(int(schema.metadata[b"lakegate.version"]), 0)
+        self.assertTrue(schema.metadata[b"lakegate.judged_at"].endswith(b"Z"))
+        schema = self.connection.adbc_get_table_schema("check_results", db_schema_filter="lakegate")
+        self.assertNotIn(b"lakegate.verdict", schema.metadata or {})
+
     def test_columns_that_cannot_be_null_are_told_as_they_come(self) -> None:
         self.cursor.execute("SELECT count(*) AS n, max(day) AS day, 'x' AS x FROM silver.orders")
         table = self.cursor.fetch_arrow_table()
