@@ -6,6 +6,7 @@
 mod access;
 mod admission;
 mod arithmetic;
+mod bounded;
 mod change;
 mod error;
 mod expansion;

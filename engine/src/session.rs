@@ -7,6 +7,7 @@ use datafusion::catalog::{CatalogProvider, TableProvider};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 use tracing::info;
@@ -14,6 +15,7 @@ use tracing::info;
 use crate::EngineError;
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::arithmetic::CheckedArithmetic;
+use crate::bounded;
 use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
 
@@ -55,6 +57,8 @@ pub struct Engine {
     runtime: Arc<RuntimeEnv>,
     config: SessionConfig,
     memory_limit: usize,
+    /// Functions that would take more memory than they may.
+    bounded_functions: Vec<Arc<ScalarUDF>>,
     /// The folder for rows that are kept on disk for a while; the system's own when absent.
     temp_folder: Option<PathBuf>,
 }
@@ -89,6 +93,7 @@ impl Engine {
             runtime,
             config: session_config(options.target_partitions),
             memory_limit,
+            bounded_functions: bounded::functions(memory_limit),
             temp_folder,
         }))
     }
@@ -137,13 +142,16 @@ impl Engine {
     ) -> PinnedSession {
         let pinned = Arc::new(PinnedCatalog::new(Arc::clone(&self.catalog)));
         let config = self.config.clone();
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
-            .with_analyzer_rule(Arc::new(CheckedArithmetic))
-            .build();
+            .with_analyzer_rule(Arc::new(CheckedArithmetic));
+        let functions = state.scalar_functions().get_or_insert_default();
+        // Of two with one name, the later counts.
+        functions.extend(self.bounded_functions.iter().cloned());
+        let state = state.build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
         let inner = match behalf {

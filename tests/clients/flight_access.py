@@ -149,7 +149,6 @@ class Access(unittest.TestCase):
                 "EXPLAIN SELECT * FROM gold.totals",
                 "SELECT * FROM lakegate.audit",
                 "SELECT * FROM lakegate.runs",
-                "INSERT INTO silver.orders SELECT * FROM gold.totals",
             ):
                 with self.subTest(sql):
                     self.refused(dbapi.Error, connection, sql, "does not exist")

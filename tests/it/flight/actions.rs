@@ -117,7 +117,7 @@ async fn login_gives_a_session_that_the_client_carries() {
     assert_eq!(set(other).await, is("default"));
     expect_status(
         &status(rows(other, "SELECT count(*) FROM orders").await),
-        Code::InvalidArgument,
+        Code::NotFound,
         &["orders"],
     );
 

@@ -109,7 +109,7 @@ async fn queries_give_rows_and_changes_their_number() {
     change(client, "DROP TABLE bronze.t").await.unwrap();
     expect_refused(
         rows(client, "SELECT * FROM bronze.t").await,
-        Code::InvalidArgument,
+        Code::NotFound,
         &["bronze.t"],
     );
     expect_refused(
