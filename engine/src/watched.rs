@@ -3,12 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use tracing::{error, info};
-
-/// How long files are taken to be as they were last seen.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 type Read<T, E> = Box<dyn Fn() -> Result<T, E> + Send + Sync>;
 
@@ -20,7 +17,6 @@ pub struct Watched<T, E> {
 }
 
 struct Seen<T> {
-    at: Instant,
     marks: Vec<Option<Mark>>,
     said: Arc<T>,
 }
@@ -30,6 +26,8 @@ struct Seen<T> {
 struct Mark {
     modified: Option<SystemTime>,
     bytes: u64,
+    #[cfg(unix)]
+    inode: u64,
 }
 
 impl Mark {
@@ -38,6 +36,8 @@ impl Mark {
         Some(Self {
             modified: metadata.modified().ok(),
             bytes: metadata.len(),
+            #[cfg(unix)]
+            inode: std::os::unix::fs::MetadataExt::ino(&metadata),
         })
     }
 }
@@ -65,45 +65,28 @@ impl<T, E: fmt::Display> Watched<T, E> {
         Ok(Self {
             files,
             read: Box::new(read),
-            seen: Mutex::new(Seen {
-                at: Instant::now(),
-                marks,
-                said,
-            }),
+            seen: Mutex::new(Seen { marks, said }),
         })
     }
 
     /// What the files say.
     pub fn get(&self) -> Arc<T> {
-        let mut seen = self.seen();
-        if seen.at.elapsed() < LOOK_AFTER {
-            return Arc::clone(&seen.said);
-        }
-        seen.at = Instant::now();
         let marks: Vec<_> = self.files.iter().map(|file| Mark::of(file)).collect();
+        let mut seen = self.seen();
         if marks != seen.marks {
             match (self.read)() {
                 Ok(said) => {
                     info!(files = ?self.files, "read anew");
                     seen.said = Arc::new(said);
-                    seen.marks = marks;
                 }
                 Err(error) => error!(%error, "what was read before holds on"),
             }
+            seen.marks = marks;
         }
         Arc::clone(&seen.said)
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen<T>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// As if the files had last been looked at long ago.
-    #[cfg(test)]
-    pub(crate) fn look_again(&self) {
-        let mut seen = self.seen();
-        if let Some(earlier) = seen.at.checked_sub(LOOK_AFTER) {
-            seen.at = earlier;
-        }
     }
 }

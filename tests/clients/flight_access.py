@@ -214,30 +214,13 @@ class Access(unittest.TestCase):
         token = expect(lakegate("user", "token", "lou", "--name", "brief")).strip()
         PASSWORDS["tim"] = "some password"
         add("tim", "reader")
-        self.wait_for(lambda: self.server.as_user("tim"))
         with self.server.connect(**{HEADER: f"Bearer {token}"}) as by_token, self.server.as_user("tim") as tim:
             self.assertEqual(rows(by_token, "SELECT 1"), [(1,)])
             self.assertEqual(rows(tim, "SELECT 1"), [(1,)])
             expect(lakegate("user", "revoke", "lou", "brief"))
             expect(lakegate("user", "remove", "tim"))
             for connection in (by_token, tim):
-                self.wait_until_refused(connection)
-
-    def wait_for(self, connect) -> None:
-        while True:
-            try:
-                connect().close()
-                return
-            except dbapi.Error:
-                pass
-
-    def wait_until_refused(self, connection) -> None:
-        while True:
-            try:
-                rows(connection, "SELECT 1")
-            except dbapi.Error as error:
-                self.assertIn("connect again", str(error))
-                return
+                self.refused(dbapi.Error, connection, "SELECT 1", "connect again")
 
     def test_commands_say_what_is_wrong(self) -> None:
         for arguments, stdin, words in (

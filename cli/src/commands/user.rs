@@ -25,7 +25,7 @@ pub(crate) const ROLES_FILE: &str = "roles.yaml";
 /// Say who may come in at the doors of `lakegate serve`: users, their passwords, tokens and roles
 ///
 /// Users are kept in `users.json`, passwords and tokens as hashes. What roles grant is in `roles.yaml`; the roles `reader`
-/// (reads everything) and `admin` (manages everything) are always there. A server that runs takes changes up within seconds.
+/// (reads everything) and `admin` (manages everything) are always there. A server that runs takes changes up at once.
 #[derive(Debug, Args)]
 pub(crate) struct UserArguments {
     #[command(subcommand)]
