@@ -61,7 +61,9 @@ impl OnBehalf<'_> {
     /// The same error, without the name of a table that may be hidden from them.
     pub(crate) fn as_seen(self, error: EngineError) -> EngineError {
         match (self, error) {
-            (Self::Of(_), EngineError::Catalog(CatalogError::NotFound { what, .. })) => {
+            (Self::Of(caller), EngineError::Catalog(CatalogError::NotFound { what, .. }))
+                if caller.grants.readable().is_some() =>
+            {
                 EngineError::Catalog(CatalogError::NotFound { what, hint: None })
             }
             (_, error) => error,

@@ -375,12 +375,15 @@ fn is_of_the_sql(root: &DataFusionError) -> bool {
         DataFusionError::SQL(..)
         | DataFusionError::Plan(_)
         | DataFusionError::SchemaError(..)
-        | DataFusionError::NotImplemented(_) => true,
+        | DataFusionError::NotImplemented(_)
+        | DataFusionError::Execution(_) => true,
         DataFusionError::ArrowError(error, _) => matches!(
             error.as_ref(),
             ArrowError::CastError(_)
                 | ArrowError::ParseError(_)
+                | ArrowError::ComputeError(_)
                 | ArrowError::DivideByZero
+                | ArrowError::InvalidArgumentError(_)
                 | ArrowError::ArithmeticOverflow(_)
         ),
         _ => false,

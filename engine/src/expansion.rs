@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as DfStatement;
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, Visitor};
+use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Query, Visitor};
 
 use crate::EngineError;
 use crate::statement::{visit, written_parts};
@@ -17,6 +17,12 @@ const MOST_RELATIONS: u64 = 1_000;
 /// # Errors
 /// [`EngineError::Invalid`] for one that does.
 pub(crate) fn check(statement: &DfStatement) -> Result<(), EngineError> {
+    if let ControlFlow::Break(name) = visit(statement, &mut Types) {
+        return Err(EngineError::Unsupported {
+            message: format!("`{name}` with such a type is not supported here"),
+            hint: Some("write a type that is not nested, or `CAST`".to_owned()),
+        });
+    }
     let mut relations = Relations::default();
     let _always_continues = visit(statement, &mut relations);
     if relations.of_statement <= MOST_RELATIONS {
@@ -28,6 +34,33 @@ pub(crate) fn check(statement: &DfStatement) -> Result<(), EngineError> {
         "write what is used often into a table first".to_owned(),
     ))
 }
+
+/// Finds functions of Arrow whose types, in texts, are nested or of a fixed size: reading them recurses, and their values
+/// take as much as the type says.
+struct Types;
+
+impl Visitor for Types {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let name = function.name.to_string().to_ascii_lowercase();
+        if !name.contains("arrow_") {
+            return ControlFlow::Continue(());
+        }
+        let text = function.args.to_string().to_ascii_lowercase();
+        let opens = text.matches('(').count();
+        match opens > MOST_NESTED || text.contains("fixedsize") {
+            true => ControlFlow::Break(name),
+            false => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// Parentheses in the arguments of a function of Arrow.
+const MOST_NESTED: usize = 45;
 
 #[derive(Default)]
 struct Relations {
@@ -100,6 +133,7 @@ impl Visitor for Relations {
 #[cfg(test)]
 mod tests {
     use crate::Statement;
+    use crate::fixture::Fixture;
 
     fn doubled(times: usize) -> String {
         let tables = (0..times).map(|n| match n {
@@ -137,5 +171,21 @@ mod tests {
         ] {
             Statement::parse(&sql).unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn types_that_would_take_the_process_with_them_are_refused() {
+        let fixture = Fixture::new().await;
+        let nested = format!("{}Int8{}", "List(".repeat(60), ")".repeat(60));
+        for sql in [
+            format!("SELECT arrow_cast(NULL, '{nested}')"),
+            format!("EXPLAIN SELECT arrow_cast(NULL, '{nested}')"),
+            "SELECT arrow_cast(NULL, 'FixedSizeBinary(2147483647)') FROM range(1, 8000)".to_owned(),
+        ] {
+            let error = fixture.answer(&sql).await.expect_err(&sql).to_string();
+            assert!(error.contains("`arrow_cast` with such a type"), "{error}");
+        }
+        let cast = "SELECT arrow_typeof(arrow_cast(1, 'List(Int8)')) AS t";
+        assert!(fixture.answer(cast).await.unwrap().contains("List(Int8)"));
     }
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     AdmissionLimits, Caller, Engine, EngineError, EngineOptions, Grants, Queries, QueriesOptions,
-    Request, Right,
+    Request, Right, SessionOptions,
 };
 
 pub(crate) struct Fixture {
@@ -130,8 +130,15 @@ fn request(sql: &str, parameters: Vec<ScalarValue>) -> Request {
     Request {
         sql: sql.into(),
         parameters,
-        schema: "default".to_owned(),
+        session: session(),
         pins: None,
+    }
+}
+
+pub(crate) fn session() -> SessionOptions {
+    SessionOptions {
+        schema: "default".to_owned(),
+        time_zone: None,
     }
 }
 

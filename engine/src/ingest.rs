@@ -116,6 +116,10 @@ impl Engine {
         S: Stream<Item = Result<RecordBatch, EngineError>> + Send,
     {
         let table = ingest.table(in_schema)?;
+        if !behalf.sees(&table) && ingest.if_absent == IfAbsent::Create {
+            // Whether it is there is not told.
+            behalf.expect(Right::Manage, &table)?;
+        }
         let exists = match self.catalog().entry(&table).await {
             Ok(_) => true,
             Err(CatalogError::NotFound { .. }) if ingest.if_absent == IfAbsent::Create => false,

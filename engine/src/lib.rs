@@ -5,7 +5,8 @@
 
 mod access;
 mod admission;
-mod arithmetic;
+#[cfg(test)]
+mod arithmetic_tests;
 mod bounded;
 mod change;
 mod error;
@@ -25,6 +26,7 @@ mod session;
 mod show;
 mod statement;
 mod time_travel;
+mod time_zone;
 mod watched;
 
 pub use access::{Caller, Grants, Login, NewUser, Right, TablePattern, UserEntry, UserFile, Users};
@@ -34,10 +36,13 @@ pub use ingest::{IfAbsent, IfExists, Ingest};
 pub use lakegate_rules::sql_type;
 pub use listing::{LastVerdict, ListedTable, TableKind, is_schema};
 pub use parameters::{ParameterUse, Parameters, bind_expression, expression_parameters};
-pub use queries::{Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, Taken};
+pub use queries::{
+    Prepared, Queries, QueriesOptions, QueryCounts, Ready, Request, Rows, SessionOptions, Taken,
+};
 pub use query::{Pins, Planned, QueryOptions, QueryResult};
 pub use query_log::QueryState;
 pub use session::{CATALOG, DEFAULT_SCHEMA, Engine, EngineOptions};
 pub use statement::{ParameterStyle, Statement, StatementOptions, TableUse};
 pub use time_travel::parse_timestamp;
+pub use time_zone::TimeZone;
 pub use watched::Watched;

@@ -10,7 +10,7 @@ use datafusion::execution::SessionStateDefaults;
 use lakegate_catalog::{SYSTEM_SCHEMA, TableName};
 
 use crate::access::OnBehalf;
-use crate::{Caller, DEFAULT_SCHEMA, Engine, EngineError, Right};
+use crate::{Caller, Engine, EngineError, Right, StatementOptions};
 
 /// What a table is to its users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +98,8 @@ impl Engine {
         caller: &Caller,
     ) -> Result<SchemaRef, EngineError> {
         let reference = TableReference::partial(schema, table);
-        let session = self.session_over([], DEFAULT_SCHEMA, None, OnBehalf::Of(caller));
+        let session =
+            self.session_over([], &StatementOptions::default(), None, OnBehalf::Of(caller));
         let provider = session.context.table_provider(reference).await;
         Ok(provider.map_err(EngineError::from_planning)?.schema())
     }

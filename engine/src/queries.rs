@@ -15,6 +15,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
 use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use crate::access::OnBehalf;
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::query_log::{DenialRecord, QueryLog};
-use crate::{Caller, Engine, EngineError, Ingest, Pins, Planned};
+use crate::{Caller, Engine, EngineError, Ingest, Pins, Planned, TimeZone};
 use planning::{expect_values, parameter_count, parse};
 use running::{Kind, Recording, Running};
 
@@ -53,6 +54,16 @@ pub struct QueriesOptions {
     pub keep_samples: Duration,
 }
 
+/// What a client has set for its statements.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOptions {
+    /// The schema of tables that are named without one.
+    pub schema: String,
+    /// The zone of times that are written without one, where one is needed; UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<TimeZone>,
+}
+
 /// A statement of a client.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -60,8 +71,8 @@ pub struct Request {
     pub sql: Arc<str>,
     /// Values of the parameters, in their order.
     pub parameters: Vec<ScalarValue>,
-    /// The schema of tables that are named without one.
-    pub schema: String,
+    /// What the client has set.
+    pub session: SessionOptions,
     /// The versions that the statement saw when it was planned before.
     pub pins: Option<Pins>,
 }
@@ -267,13 +278,14 @@ impl Queries {
         let permit = self.admitted(&mut recording).await?;
         let (engine, rows, request) = (Arc::clone(&self.engine), rows.to_vec(), request.clone());
         detached(recording, permit, async move {
-            let statement = parse(&request.sql, &request.schema)?;
+            let statement = parse(&request.sql, &request.session)?;
             let wanted = parameter_count(&statement);
             expect_values(wanted, rows.first().map_or(0, Vec::len))?;
             let change = engine
                 .plan_change(&statement, &rows, OnBehalf::Of(&caller))
                 .await?;
-            engine.make(change).await
+            let made = engine.make(change).await;
+            made.map_err(|error| OnBehalf::Of(&caller).as_seen(error))
         })
         .await
     }

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
+use datafusion::datasource::ViewTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement as DfStatement;
 use lakegate_catalog::{At, CatalogError, PinnedCatalog, TableName, TableSnapshot};
 
 use crate::access::OnBehalf;
-use crate::change::assign::Assigned;
+use crate::change::assign::{self, Assigned};
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
 use crate::show;
+use crate::statement::written_here;
 use crate::{Engine, EngineError, Statement, TableUse};
 
 /// How a query is to be understood.
@@ -261,7 +264,7 @@ impl Engine {
         let PinnedSession {
             context: session,
             pinned,
-        } = self.session_over(names, &statement.options.schema, made.as_ref(), behalf);
+        } = self.session_over(names, &statement.options, made.as_ref(), behalf);
         if statement.lists_tables() {
             self.catalog().list().await?;
         }
@@ -283,6 +286,7 @@ impl Engine {
         if binding == Binding::Values || !parameters.is_empty() {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
         }
+        assign::fold_names(&mut bound);
         let mut assigned = None;
         if binding == Binding::Values
             && let Some(table) = statement.assigns_to()
@@ -292,6 +296,7 @@ impl Engine {
         }
         if let Some(assigned) = &assigned {
             assigned.apply(&mut bound)?;
+            plan_source(&session, &mut bound).await?;
         }
         let plan = session
             .state()
@@ -358,6 +363,37 @@ impl Engine {
         }
         Ok(snapshots)
     }
+}
+
+/// The name of the query of an INSERT in its session.
+const SOURCE: &str = "__source";
+
+/// The names of its columns.
+const SOURCE_COLUMN: &str = "__column_";
+
+/// Plans the query of an INSERT by itself, and lets the INSERT read what it gives: the planner gives `VALUES` anywhere in
+/// it the types of the table's columns, with a cast that cuts and rounds.
+async fn plan_source(session: &SessionContext, bound: &mut DfStatement) -> Result<(), EngineError> {
+    let rows = written_here(&format!("SELECT * FROM \"{SOURCE}\""))?;
+    let Some(source) = assign::replace_query(bound, rows) else {
+        return Ok(());
+    };
+    let state = session.state();
+    let planned = state.statement_to_plan(source).await;
+    let planned = planned.map_err(EngineError::from_planning)?;
+    let columns = planned.schema().columns().into_iter().enumerate();
+    // Names may repeat: it is their place that counts.
+    let columns =
+        columns.map(|(at, column)| Expr::Column(column).alias(format!("{SOURCE_COLUMN}{at}")));
+    let rows = LogicalPlanBuilder::from(planned)
+        .project(columns)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(EngineError::from_planning)?;
+    let rows = Arc::new(ViewTable::new(rows, None));
+    session
+        .register_table(TableReference::bare(SOURCE), rows)
+        .map_err(EngineError::from_planning)?;
+    Ok(())
 }
 
 /// Whether values take the place of parameters.

@@ -10,14 +10,14 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
+use lakegate_rules::CheckedArithmetic;
 use tracing::info;
 
-use crate::EngineError;
 use crate::access::{GrantedCatalog, OnBehalf};
-use crate::arithmetic::CheckedArithmetic;
 use crate::bounded;
 use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
+use crate::{EngineError, StatementOptions};
 
 /// The catalog's name in SQL.
 pub const CATALOG: &str = "lakegate";
@@ -126,22 +126,33 @@ impl Engine {
         let overlays = overlays
             .into_iter()
             .map(|(name, provider)| (name.schema, name.table, provider));
-        self.session_over(overlays, DEFAULT_SCHEMA, None, OnBehalf::System)
-            .context
+        self.session_over(
+            overlays,
+            &StatementOptions::default(),
+            None,
+            OnBehalf::System,
+        )
+        .context
     }
 
     /// A session in which some names, by schema and table, mean other tables. The names need not be a [`TableName`].
-    /// Tables that are named without a schema are those of `schema`; one that a statement makes may be absent.
+    /// Tables that are named without a schema are those of the options; one that a statement makes may be absent.
     /// Of the catalog's tables, those are there that there are for whom the session is.
     pub(crate) fn session_over(
         &self,
         overlays: impl IntoIterator<Item = (String, String, Arc<dyn TableProvider>)>,
-        schema: &str,
+        options: &StatementOptions,
         absent: Option<&TableName>,
         behalf: OnBehalf<'_>,
     ) -> PinnedSession {
         let pinned = Arc::new(PinnedCatalog::new(Arc::clone(&self.catalog)));
-        let config = self.config.clone();
+        let StatementOptions {
+            schema, time_zone, ..
+        } = options;
+        let mut config = self.config.clone();
+        if let Some(zone) = time_zone {
+            config.options_mut().execution.time_zone = Some(zone.to_string());
+        }
         let mut state = SessionStateBuilder::new()
             .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))

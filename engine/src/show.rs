@@ -16,7 +16,7 @@ use lakegate_rules::sql;
 
 use crate::parameters;
 use crate::session::CATALOG;
-use crate::statement::{table_name, tokens, written_parts};
+use crate::statement::{table_name, written_here, written_parts};
 use crate::{EngineError, sql_type};
 
 /// The way out for something that is not shown.
@@ -134,11 +134,7 @@ fn options(
 }
 
 fn query(sql: &str) -> Result<Option<Shown>, EngineError> {
-    let statements = sql::parse_statements(tokens(sql)?);
-    let mut statements = statements.map_err(EngineError::from_planning)?;
-    let statement = statements.pop_front();
-    let statement = statement.ok_or_else(|| EngineError::Bug(format!("no query: {sql}")))?;
-    Ok(Some(Shown::Query(statement)))
+    Ok(Some(Shown::Query(written_here(sql)?)))
 }
 
 fn quoted(text: &str) -> String {

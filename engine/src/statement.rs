@@ -37,6 +37,8 @@ pub struct StatementOptions {
     pub parameters: ParameterStyle,
     /// The schema of tables that are named without one; `default` when nothing is said.
     pub schema: String,
+    /// The zone of times that are written without one, where one is needed; UTC when nothing is said.
+    pub time_zone: Option<crate::TimeZone>,
 }
 
 impl Default for StatementOptions {
@@ -44,6 +46,7 @@ impl Default for StatementOptions {
         Self {
             parameters: ParameterStyle::default(),
             schema: DEFAULT_SCHEMA.to_owned(),
+            time_zone: None,
         }
     }
 }
@@ -270,6 +273,14 @@ pub(crate) fn visit_mut<V: VisitorMut>(
             ControlFlow::Continue(())
         }
     }
+}
+
+/// The statement of a text that is written here.
+pub(crate) fn written_here(sql: &str) -> Result<DfStatement, EngineError> {
+    let statements = sql::parse_statements(tokens(sql)?);
+    let mut statements = statements.map_err(EngineError::from_planning)?;
+    let statement = statements.pop_front();
+    statement.ok_or_else(|| EngineError::Bug(format!("no statement: {sql}")))
 }
 
 /// The tokens of a text.

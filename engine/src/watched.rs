@@ -18,6 +18,8 @@ pub struct Watched<T, E> {
 
 struct Seen<T> {
     marks: Vec<Option<Mark>>,
+    /// What files looked like that could not be read.
+    failed: Option<Vec<Option<Mark>>>,
     said: Arc<T>,
 }
 
@@ -65,7 +67,11 @@ impl<T, E: fmt::Display> Watched<T, E> {
         Ok(Self {
             files,
             read: Box::new(read),
-            seen: Mutex::new(Seen { marks, said }),
+            seen: Mutex::new(Seen {
+                marks,
+                failed: None,
+                said,
+            }),
         })
     }
 
@@ -78,10 +84,17 @@ impl<T, E: fmt::Display> Watched<T, E> {
                 Ok(said) => {
                     info!(files = ?self.files, "read anew");
                     seen.said = Arc::new(said);
+                    seen.marks = marks;
+                    seen.failed = None;
                 }
-                Err(error) => error!(%error, "what was read before holds on"),
+                // It is tried again: why it failed may lie elsewhere than in the file.
+                Err(error) => {
+                    if seen.failed.as_ref() != Some(&marks) {
+                        error!(%error, "what was read before holds on");
+                    }
+                    seen.failed = Some(marks);
+                }
             }
-            seen.marks = marks;
         }
         Arc::clone(&seen.said)
     }

@@ -15,7 +15,7 @@ use lakegate_engine::{CATALOG, is_schema};
 use prost::Message;
 use tonic::Status;
 
-use crate::caller::Session;
+use crate::caller::{ROUTE, Session};
 use crate::statements::Statements;
 use crate::status;
 
@@ -48,7 +48,7 @@ const ACTIONS: [(&str, &str); 8] = [
     ),
     (
         "SetSessionOptions",
-        "Sets the catalog or the schema of a session.",
+        "Sets the catalog, the schema or the time zone of a session.",
     ),
     ("GetSessionOptions", "Gives what is set for a session."),
     ("CloseSession", "Forgets what is set for a session."),
@@ -105,7 +105,7 @@ pub(crate) async fn answer(statements: Statements<'_>, action: &Action) -> Resul
         }
         "SetSessionOptions" => Ok(set(statements, &read(body)?)),
         "GetSessionOptions" => {
-            let options = statements.session.options().into_iter();
+            let options = statements.session.named_options().into_iter();
             let options = options.map(|(name, value)| (name.to_owned(), OptionValue::text(value)));
             let result = GetSessionOptionsResult {
                 session_options: options.collect(),
@@ -118,7 +118,7 @@ pub(crate) async fn answer(statements: Statements<'_>, action: &Action) -> Resul
             };
             let mut answer = Answer::of(result.encode_to_vec());
             let session = statements.session;
-            answer.session = Some(session.with_schema(None, statements.now));
+            answer.session = Some(session.with(None, None, statements.now));
             Ok(answer)
         }
         "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
@@ -146,6 +146,7 @@ fn expect_cancelled(statements: Statements<'_>, info: &FlightInfo) -> Result<(),
 /// Sets options of a session. What cannot be set is told by its name; the others are set.
 fn set(statements: Statements<'_>, request: &SetSessionOptionsRequest) -> Answer {
     let mut in_schema = statements.session.schema.clone();
+    let mut time_zone = statements.session.time_zone.clone();
     let mut errors = HashMap::new();
     for (name, value) in &request.session_options {
         let is_unset = value.kind.is_none() || value.as_text() == Some("");
@@ -160,7 +161,20 @@ fn set(statements: Statements<'_>, request: &SetSessionOptionsRequest) -> Answer
                 in_schema = Some(schema.to_ascii_lowercase());
                 None
             }
-            ("catalog" | "schema", _) => Some(SetError::InvalidValue),
+            ("time_zone", _) if is_unset => {
+                time_zone = None;
+                None
+            }
+            ("time_zone", Some(zone)) => match zone.parse() {
+                Ok(zone) => {
+                    time_zone = Some(zone);
+                    None
+                }
+                Err(_) => Some(SetError::InvalidValue),
+            },
+            ("route", _) if is_unset => None,
+            ("route", Some(ROUTE)) => None,
+            ("catalog" | "schema" | "time_zone" | "route", _) => Some(SetError::InvalidValue),
             _ => Some(SetError::InvalidName),
         };
         if let Some(wrong) = wrong {
@@ -170,7 +184,11 @@ fn set(statements: Statements<'_>, request: &SetSessionOptionsRequest) -> Answer
     }
     let result = SetSessionOptionsResult { errors };
     let mut answer = Answer::of(result.encode_to_vec());
-    answer.session = Some(statements.session.with_schema(in_schema, statements.now));
+    answer.session = Some(
+        statements
+            .session
+            .with(in_schema, time_zone, statements.now),
+    );
     answer
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use lakegate_engine::{Caller, Grants, Login, Users};
+use lakegate_engine::{Caller, Grants, Login, SessionOptions, TimeZone, Users};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Response, Status};
@@ -23,6 +23,12 @@ pub(crate) const DOOR: &str = "flight";
 
 /// The cookie that holds a session.
 const COOKIE: &str = "lakegate_session";
+
+/// The zone of a session that has set none.
+const UTC: &str = "UTC";
+
+/// Where queries run.
+pub(crate) const ROUTE: &str = "local";
 
 /// How long a session lasts after it was last set.
 const LASTS: TimeDelta = TimeDelta::days(1);
@@ -54,6 +60,9 @@ pub(crate) struct Session {
     pub(crate) principal: String,
     /// The schema of tables that are named without one; the engine's default when absent.
     pub(crate) schema: Option<String>,
+    /// The zone of times; UTC when absent.
+    #[serde(default)]
+    pub(crate) time_zone: Option<TimeZone>,
     /// What the user showed when the session began; empty where anyone may come in.
     #[serde(default)]
     credential: String,
@@ -103,6 +112,7 @@ impl Session {
         Self {
             principal: principal.to_owned(),
             schema: None,
+            time_zone: None,
             credential: String::new(),
             issued_at: now,
             grants: Arc::new(Grants::EVERYTHING),
@@ -114,6 +124,7 @@ impl Session {
         Self {
             principal: login.principal,
             schema: None,
+            time_zone: None,
             credential: login.credential,
             issued_at: now,
             grants: login.grants,
@@ -121,10 +132,16 @@ impl Session {
         }
     }
 
-    /// The session as it goes on with this schema.
-    pub(crate) fn with_schema(&self, schema: Option<String>, now: DateTime<Utc>) -> Self {
+    /// The session as it goes on with these options.
+    pub(crate) fn with(
+        &self,
+        schema: Option<String>,
+        time_zone: Option<TimeZone>,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self {
             schema,
+            time_zone,
             issued_at: now,
             ..self.clone()
         }
@@ -146,11 +163,25 @@ impl Session {
         }
     }
 
-    /// The session's options that are set, by their names.
-    pub(crate) fn options(&self) -> BTreeMap<&'static str, String> {
+    /// What statements need to know of the session.
+    pub(crate) fn options(&self) -> SessionOptions {
+        SessionOptions {
+            schema: self.schema().to_owned(),
+            time_zone: self.time_zone.clone(),
+        }
+    }
+
+    /// The session's options, by their names.
+    pub(crate) fn named_options(&self) -> BTreeMap<&'static str, String> {
+        let time_zone = self.time_zone.as_ref();
         BTreeMap::from([
             ("catalog", lakegate_engine::CATALOG.to_owned()),
             ("schema", self.schema().to_owned()),
+            (
+                "time_zone",
+                time_zone.map_or_else(|| UTC.to_owned(), TimeZone::to_string),
+            ),
+            ("route", ROUTE.to_owned()),
         ])
     }
 }
@@ -187,7 +218,14 @@ impl Access {
                 name_and_password(headers)?;
                 Ok(Session::of_anyone(principal, now))
             }
-            Self::Users(users) => session_of_user(users, headers, peer, seal, now).await,
+            // Who logs in says who they are, whatever they carry.
+            Self::Users(users) => {
+                let login = credentials(users, headers, peer, now).await?;
+                match login {
+                    Some(login) => Ok(Session::of_login(login, now)),
+                    None => session_of_user(users, headers, peer, seal, now).await,
+                }
+            }
         }
     }
 }
@@ -206,6 +244,7 @@ fn session_of_anyone(
     match newest {
         Some(newest) => Session {
             schema: newest.schema,
+            time_zone: newest.time_zone,
             issued_at: newest.issued_at,
             ..anyone
         },
@@ -221,10 +260,13 @@ async fn session_of_user(
     seal: &Seal,
     now: DateTime<Utc>,
 ) -> Result<Session, Refused> {
-    let mut tokens = schemes(headers, "bearer");
-    let of_token = tokens.find_map(|token| users.by_token(token, now));
     let going_on = sessions(headers, seal, now).filter_map(|session| {
-        let login = users.again(&session.principal, &session.credential, now)?;
+        let shows_it = match session.credential.as_str() {
+            Users::CERTIFICATE => peer.certificate.as_deref() == Some(&session.principal),
+            _ => true,
+        };
+        let login = users.again(&session.principal, &session.credential, now);
+        let login = login.filter(|_| shows_it)?;
         Some(Session {
             grants: login.grants,
             ..session
@@ -232,29 +274,58 @@ async fn session_of_user(
     });
     // A client may go on sending the token that it got when it logged in, beside the one that it got since.
     let newest = going_on.max_by_key(|session| session.issued_at);
-    let is_of_token = |session: &Session| {
-        let login = of_token.as_ref();
-        login.is_none_or(|login| login.principal == session.principal)
+    // A password takes a while to look at, and is shown with each call: the name has to be the session's.
+    let named = name_and_password(headers)?;
+    let is_of = |session: &Session| {
+        let is_named = named
+            .as_ref()
+            .is_none_or(|(name, _)| *name == session.principal);
+        let login = of_token(users, headers, now);
+        is_named && login.is_none_or(|login| login.principal == session.principal)
     };
-    if let Some(session) = newest.filter(is_of_token) {
+    if let Some(session) = newest.filter(is_of) {
         return Ok(session);
     }
-    if let Some(login) = of_token {
-        return Ok(Session::of_login(login, now));
-    }
-    if let Some((name, password)) = name_and_password(headers)? {
-        let login = users.by_password(&name, &password).await;
-        let login = login.ok_or_else(|| Refused::new(Some(&name), WRONG))?;
+    if let Some(login) = credentials(users, headers, peer, now).await? {
         return Ok(Session::of_login(login, now));
     }
     if schemes(headers, "bearer").next().is_some() {
         return Err(Refused::new(None, NO_LONGER));
     }
+    match peer.certificate.as_deref() {
+        Some(name) => Err(Refused::new(Some(name), NO_USER)),
+        None => Err(Refused::new(None, NO_CREDENTIALS)),
+    }
+}
+
+/// Whose token a call shows.
+fn of_token(users: &Users, headers: &MetadataMap, now: DateTime<Utc>) -> Option<Login> {
+    schemes(headers, "bearer").find_map(|token| users.by_token(token, now))
+}
+
+/// Who a call shows to be its sender, by token, by name and password, or by the certificate of its connection; none when
+/// it shows nothing that is known.
+async fn credentials(
+    users: &Users,
+    headers: &MetadataMap,
+    peer: &Peer,
+    now: DateTime<Utc>,
+) -> Result<Option<Login>, Refused> {
+    if let Some(login) = of_token(users, headers, now) {
+        return Ok(Some(login));
+    }
+    if let Some((name, password)) = name_and_password(headers)? {
+        let login = users.by_password(&name, &password).await;
+        return match login {
+            Some(login) => Ok(Some(login)),
+            None => Err(Refused::new(Some(&name), WRONG)),
+        };
+    }
+    if schemes(headers, "bearer").next().is_some() {
+        return Ok(None);
+    }
     let name = peer.certificate.as_deref();
-    let name = name.ok_or_else(|| Refused::new(None, NO_CREDENTIALS))?;
-    let login = users.by_certificate(name);
-    let login = login.ok_or_else(|| Refused::new(Some(name), NO_USER))?;
-    Ok(Session::of_login(login, now))
+    Ok(name.and_then(|name| users.by_certificate(name)))
 }
 
 /// The sessions that a client carries, as far as they are this server's and have not expired.
@@ -356,7 +427,7 @@ mod tests {
     async fn newest_token_counts_wherever_it_stands() {
         let seal = Seal::random().unwrap();
         let logged_in = Session::of_anyone("ann", at(1));
-        let set = logged_in.with_schema(Some("silver".to_owned()), at(2));
+        let set = logged_in.with(Some("silver".to_owned()), None, at(2));
         let mut carried = Vec::new();
         for (session, now) in [(&logged_in, at(1)), (&set, at(2))] {
             let mut response = Response::new(());

@@ -30,6 +30,9 @@ const MOST_ROWS: usize = 1_000;
 /// Bytes of values that one statement takes.
 const MOST_BYTES: usize = 64 << 20;
 
+/// Rows of one batch: rows without bytes of their own take memory once they are read.
+const MOST_ROWS_OF_BATCH: i64 = 1 << 24;
+
 /// The batches of values that a client sends.
 pub(crate) async fn batches<S>(sent: S) -> Result<Vec<RecordBatch>, Status>
 where
@@ -130,8 +133,8 @@ impl Decoder {
             futures::future::ready(has_content)
         });
         let messages = messages.map(|message| match message {
-            Ok(message) if !has_its_buffers(&message) => Err(not_as_told()),
-            message => message,
+            Ok(message) => expect_as_told(&message).map(|()| message),
+            error => error,
         });
         Self {
             batches: FlightRecordBatchStream::new_from_flight_data(messages),
@@ -151,16 +154,32 @@ impl Decoder {
     }
 }
 
-/// Whether the buffers of a batch lie in its body. A message of which that is not known is left to the reader.
-fn has_its_buffers(message: &FlightData) -> bool {
+/// Refuses a batch that its reader would make too much of: a message says itself how many rows it has, how long its
+/// buffers are, and what they come to when they are compressed.
+fn expect_as_told(message: &FlightData) -> Result<(), FlightError> {
+    // What is no header is left to the reader.
     let Ok(header) = root_as_message(&message.data_header) else {
-        return true;
+        return Ok(());
     };
     let batch = header.header_as_record_batch().or_else(|| {
         let dictionary = header.header_as_dictionary_batch();
         dictionary.and_then(|dictionary| dictionary.data())
     });
-    let buffers = batch.and_then(|batch| batch.buffers());
+    let Some(batch) = batch else {
+        return Ok(());
+    };
+    let refused = |what: &str| Err(FlightError::DecodeError(what.to_owned()));
+    if batch.compression().is_some() {
+        return refused("compressed batches are not taken here: send them as they are");
+    }
+    let nodes = batch.nodes();
+    let rows = nodes.iter().flatten().map(|node| node.length());
+    if rows
+        .chain([batch.length()])
+        .any(|rows| !(0..=MOST_ROWS_OF_BATCH).contains(&rows))
+    {
+        return refused("a batch has too many rows: send several smaller ones");
+    }
     let has = |buffer: &Buffer| {
         let end = buffer.offset().checked_add(buffer.length());
         let end = end.and_then(|end| usize::try_from(end).ok());
@@ -168,7 +187,10 @@ fn has_its_buffers(message: &FlightData) -> bool {
             && buffer.length() >= 0
             && end.is_some_and(|end| end <= message.data_body.len())
     };
-    buffers.is_none_or(|buffers| buffers.iter().all(has))
+    let has_its_buffers = batch
+        .buffers()
+        .is_none_or(|buffers| buffers.iter().all(has));
+    has_its_buffers.then_some(()).ok_or_else(not_as_told)
 }
 
 fn not_as_told() -> FlightError {

@@ -17,7 +17,7 @@ use datafusion::arrow::datatypes::Schema;
 use datafusion::scalar::ScalarValue;
 use futures::{Stream, StreamExt};
 use lakegate_engine::{
-    CATALOG, IfAbsent, IfExists, Ingest, Pins, Prepared, Queries, Ready, Request,
+    CATALOG, IfAbsent, IfExists, Ingest, Pins, Prepared, Queries, Ready, Request, SessionOptions,
 };
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,8 @@ const TICKET_LASTS: TimeDelta = TimeDelta::hours(1);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Carried {
     pub(crate) sql: Arc<str>,
-    schema: String,
+    #[serde(flatten)]
+    session: SessionOptions,
     principal: String,
     /// The values that were bound: a stream of Arrow, in base64. One row of them for a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,7 +89,7 @@ impl Statements<'_> {
         }
         Ok(Carried {
             sql: sql.into(),
-            schema: self.session.schema().to_owned(),
+            session: self.session.options(),
             principal: self.session.principal.clone(),
             values: None,
         })
@@ -346,7 +347,7 @@ impl Statements<'_> {
         Ok(Request {
             sql: Arc::clone(&carried.sql),
             parameters: carried.rows()?.into_iter().next().unwrap_or_default(),
-            schema: carried.schema.clone(),
+            session: carried.session.clone(),
             pins,
         })
     }
@@ -360,7 +361,7 @@ impl Statements<'_> {
         let caller = self.session.caller();
         let prepared = self
             .queries
-            .prepare(&carried.sql, &carried.schema, &caller)
+            .prepare(&carried.sql, &carried.session, &caller)
             .await;
         prepared.map_err(|error| status::of_engine(&error))
     }

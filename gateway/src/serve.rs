@@ -29,6 +29,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Bytes of the headers of a call: drivers put their settings there.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
 
+/// Calls of one connection at once. A message is read before its sender is asked who they are.
+const MOST_STREAMS: u32 = 128;
+
 /// How long connections may go on after the last query has ended, so that the last rows arrive.
 const LAST_ROWS: Duration = Duration::from_secs(5);
 
@@ -133,6 +136,7 @@ impl Doors {
                 .initial_stream_window_size(STREAM_WINDOW_BYTES)
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .http2_max_header_list_size(MOST_HEADER_BYTES)
+                .max_concurrent_streams(MOST_STREAMS)
                 .add_service(door.into_service())
                 .serve_with_incoming_shutdown(connections, closed.cancelled_owned())
                 .await;

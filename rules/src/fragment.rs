@@ -20,6 +20,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Value, VisitMut, VisitorMut};
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
+use crate::arithmetic::checked;
 use crate::assertion::Number;
 use crate::plan::Trouble;
 use crate::sql;
@@ -178,6 +179,7 @@ pub(crate) fn condition(
     }
     refuse_changing_functions(&expr)?;
     let expr = with_simplified_functions(expr, schema)?;
+    let expr = checked(expr, schema)?;
     // Planning the expression finds what only the physical planner refuses, such as aggregates.
     let physical = state.create_physical_expr(expr.clone(), schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;

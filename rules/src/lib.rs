@@ -2,6 +2,7 @@
 //!
 //! Does no I/O of its own: tables are handed in.
 
+mod arithmetic;
 mod assertion;
 mod checks;
 mod collect;
@@ -46,6 +47,7 @@ mod value_groups;
 mod waiver;
 pub mod yaml;
 
+pub use arithmetic::CheckedArithmetic;
 pub use assertion::Thresholds;
 pub use checks::kinds;
 pub use collect::{Collected, Collecting, Collector};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DataFusionError};
+use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
@@ -77,8 +77,16 @@ impl Catalog {
             let planned = plan(expr, &columns);
             planned.map_err(|error| unplanned(name, &error))
         };
-        let condition = condition.map(planned).transpose()?;
         let before = table.version();
+        let condition = match condition.map(planned).transpose()? {
+            Some(condition) => match Met::of(condition, &columns) {
+                Ok(Met::Always) => None,
+                Ok(Met::Never) => return self.changed(&table, before, Some(0)).await,
+                Ok(Met::BySome(condition)) => Some(condition),
+                Err(error) => return Err(unplanned(name, &error)),
+            },
+            None => None,
+        };
         let state = Arc::new(delta_session(session));
         let result = match change {
             RowChange::Delete => {
@@ -135,6 +143,38 @@ impl Catalog {
     }
 }
 
+/// Which rows meet a condition.
+enum Met {
+    Always,
+    /// It is false or null, whatever the row.
+    Never,
+    BySome(Expr),
+}
+
+impl Met {
+    /// delta-rs takes a condition that names no column for one over partitions, and a null for one that all of them meet.
+    fn of(condition: Expr, columns: &DFSchema) -> Result<Self, DataFusionError> {
+        let condition = simplifier(columns).simplify(condition)?;
+        if let Expr::Literal(value, _) = &condition {
+            return Ok(match value {
+                ScalarValue::Boolean(Some(true)) => Self::Always,
+                _ => Self::Never,
+            });
+        }
+        match condition.column_refs().is_empty() {
+            true => plan_err!("it names no column"),
+            false => Ok(Self::BySome(condition)),
+        }
+    }
+}
+
+fn simplifier(columns: &DFSchema) -> ExprSimplifier {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(columns.clone()))
+        .build();
+    ExprSimplifier::new(context)
+}
+
 /// An expression over the columns of the table alone, with both sides of each operator in one type.
 fn plan(expr: &Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
     let expr = expr.clone().transform(|expr| {
@@ -143,10 +183,7 @@ fn plan(expr: &Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
             other => Transformed::no(other),
         })
     })?;
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::new(columns.clone()))
-        .build();
-    ExprSimplifier::new(context).coerce(expr.data, columns)
+    simplifier(columns).coerce(expr.data, columns)
 }
 
 fn unplanned(name: &TableName, error: &DataFusionError) -> CatalogError {

@@ -121,7 +121,17 @@ impl Serve {
         let of_project = context.path(Path::new(USERS_FILE));
         let users = match users {
             Some(users) => Some(context.path(users)),
-            None => of_project.exists().then_some(of_project),
+            // A link to nowhere is a file that is missing, and not one that was never meant.
+            None => match std::fs::symlink_metadata(&of_project) {
+                Ok(_) => Some(of_project),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    return Err(CliError::failed(
+                        format!("cannot read `{USERS_FILE}`"),
+                        &error,
+                    ));
+                }
+            },
         };
         Ok(match users {
             Some(users) => Access::Users(Arc::new(Users::open(users, roles)?)),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use lakegate_rules::yaml::{self, nearest_hint};
 use tokio::sync::Semaphore;
+use tracing::error;
 
 use super::user_file::failed;
 use super::{Grants, UserEntry, UserFile, password, roles};
@@ -37,6 +38,8 @@ pub struct Users {
 #[derive(Debug)]
 struct Known {
     users: BTreeMap<String, KnownUser>,
+    /// What is wrong with roles, and the way out. Whoever has such a role has nothing by it.
+    problem: Option<Box<(String, Option<String>)>>,
 }
 
 #[derive(Debug)]
@@ -45,10 +48,10 @@ struct KnownUser {
     grants: Arc<Grants>,
 }
 
-/// What a session keeps of a certificate: the connection shows it again.
-const CERTIFICATE: &str = "certificate";
-
 impl Users {
+    /// The credential of who showed a certificate: whoever goes on with it has to show that certificate again.
+    pub const CERTIFICATE: &str = "certificate";
+
     /// The users of a file, with the roles of another one; that one need not be there.
     ///
     /// # Errors
@@ -57,7 +60,15 @@ impl Users {
     pub fn open(users: PathBuf, roles: PathBuf) -> Result<Self, EngineError> {
         let files = vec![users.clone(), roles.clone()];
         Ok(Self {
-            known: Watched::open(files, move || Known::read(&users, &roles))?,
+            known: {
+                let known = Watched::open(files, move || Known::read(&users, &roles))?;
+                match known.get().problem.as_deref() {
+                    Some((message, hint)) => {
+                        return Err(EngineError::invalid(message, None, hint.clone()));
+                    }
+                    None => known,
+                }
+            },
             hash_of_nobody: password::hash_of_nobody()?,
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
         })
@@ -102,7 +113,7 @@ impl Users {
 
     /// The user whom a certificate names that the server's authority has signed.
     pub fn by_certificate(&self, name: &str) -> Option<Login> {
-        self.again(name, CERTIFICATE, DateTime::UNIX_EPOCH)
+        self.again(name, Self::CERTIFICATE, DateTime::UNIX_EPOCH)
     }
 
     /// The user of a session that began with a credential, while it is theirs.
@@ -110,7 +121,7 @@ impl Users {
         let known = self.known.get();
         let user = known.users.get(principal)?;
         let is_password = |kept: &String| password::fingerprint(kept) == credential;
-        let is_theirs = credential == CERTIFICATE
+        let is_theirs = credential == Self::CERTIFICATE
             || user.entry.password.as_ref().is_some_and(is_password)
             || user.has_token(credential, now);
         is_theirs.then(|| Login {
@@ -147,13 +158,25 @@ impl Known {
                 "`lakegate user add NAME --role ROLE` makes one".to_owned(),
             )
         })?;
-        let roles = read_roles(roles)?;
+        // What is taken away in the file of users is taken away, whatever the file of roles says.
+        let mut problem = None;
+        let mut note = |error: EngineError| {
+            error!(%error, "roles grant less than they should");
+            let hint = error.hint().map(str::to_owned);
+            problem.get_or_insert_with(|| Box::new((error.to_string(), hint)));
+        };
+        let roles = read_roles(roles).unwrap_or_else(|error| {
+            note(error);
+            roles::built_in()
+        });
         let mut known = BTreeMap::new();
         for (name, entry) in file.users() {
             let mut granted = Vec::new();
             for role in &entry.roles {
-                let grants = roles.get(role);
-                granted.extend_from_slice(grants.ok_or_else(|| unknown_role(role, name, &roles))?);
+                match roles.get(role) {
+                    Some(grants) => granted.extend_from_slice(grants),
+                    None => note(unknown_role(role, name, &roles)),
+                }
             }
             let user = KnownUser {
                 entry: entry.clone(),
@@ -161,7 +184,10 @@ impl Known {
             };
             known.insert(name.clone(), user);
         }
-        Ok(Self { users: known })
+        Ok(Self {
+            users: known,
+            problem,
+        })
     }
 }
 
@@ -273,6 +299,16 @@ mod tests {
         files.write();
         assert!(users.again("ann", &ann.credential, at(0)).is_none());
         assert!(users.by_password("ann", "battery staple").await.is_some());
+        // Broken roles hold up nothing that is taken away.
+        let roles = files.folder.path().join("roles.yaml");
+        std::fs::write(&roles, "version: 1\nroles: { reader: x }").unwrap();
+        files.add("bob", "gone", Some("correct horse"));
+        let bob = users.by_password("bob", "correct horse").await.unwrap();
+        assert!(!bob.grants.has(Right::Read, &"a.b".parse().unwrap()));
+        files.file.remove("bob").unwrap();
+        files.write();
+        assert!(users.again("bob", &bob.credential, at(0)).is_none());
+        std::fs::remove_file(roles).unwrap();
         // A file that cannot be read changes nothing.
         std::fs::write(files.path(), "{").unwrap();
         assert!(users.by_password("ann", "battery staple").await.is_some());

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, Insert, MergeAction, MergeInsertKind,
     ObjectName, ObjectNamePart, SetExpr, Statement as SqlStatement, TableFactor, TableObject,
-    Value, Values,
+    UnaryOperator, Value, Values,
 };
 use lakegate_catalog::{AssignedColumn, Assignments, CatalogError, TableSnapshot, function_name};
 use lakegate_rules::sql_type;
@@ -50,6 +50,57 @@ pub(crate) fn target(statement: &DfStatement) -> Option<&ObjectName> {
         TableFactor::Table { name, .. } => Some(name),
         _ => None,
     }
+}
+
+/// Writes the columns that a statement sets as SQL reads names: the planner takes them as they are written, whatever
+/// their case.
+pub(crate) fn fold_names(statement: &mut DfStatement) {
+    let DfStatement::Statement(statement) = statement else {
+        return;
+    };
+    let fold = |assignments: &mut [Assignment]| {
+        for assignment in assignments {
+            if let AssignmentTarget::ColumnName(name) = &mut assignment.target
+                && let Some(column) = last_part(name)
+                && let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut()
+            {
+                ident.value = column;
+            }
+        }
+    };
+    match statement.as_mut() {
+        SqlStatement::Update(update) => fold(&mut update.assignments),
+        SqlStatement::Merge(merge) => {
+            for clause in &mut merge.clauses {
+                if let MergeAction::Update(update) = &mut clause.action {
+                    fold(&mut update.assignments);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Puts a query in the place of that of an INSERT, which is returned. None when it has no query, but plain values.
+pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Option<DfStatement> {
+    let DfStatement::Statement(statement) = statement else {
+        return None;
+    };
+    let SqlStatement::Insert(insert) = statement.as_mut() else {
+        return None;
+    };
+    let source = insert.source.as_mut()?;
+    if source.with.is_none() && matches!(*source.body, SetExpr::Values(_)) {
+        return None;
+    }
+    let DfStatement::Statement(by) = by else {
+        return None;
+    };
+    let SqlStatement::Query(by) = *by else {
+        return None;
+    };
+    let query = std::mem::replace(source, by);
+    Some(DfStatement::Statement(Box::new(SqlStatement::Query(query))))
 }
 
 impl Assigned {
@@ -160,10 +211,6 @@ impl Assigned {
                     "set each column once".to_owned(),
                 ));
             }
-            // The planner takes the name as it is written, whatever its case.
-            if let Some(ObjectNamePart::Identifier(ident)) = name.0.last_mut() {
-                ident.value.clone_from(&column);
-            }
             self.through(&mut assignment.value, &column);
             seen.push(column);
         }
@@ -177,6 +224,15 @@ impl Assigned {
         }
         let name = Ident::with_quote('"', function_name(column));
         let argument = std::mem::replace(value, SqlExpr::value(Value::Null));
+        let mut fields = self.columns.iter();
+        let is_floating = |field: &&Arc<Field>| field.data_type().is_floating();
+        let argument = match fields
+            .find(|field| field.name() == column)
+            .filter(is_floating)
+        {
+            Some(_) => argument,
+            None => exactly(argument),
+        };
         *value = SqlExpr::Function(Function {
             name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
             uses_odbc_syntax: false,
@@ -218,6 +274,32 @@ impl Assigned {
         expr.clone()
     }
 }
+
+/// A number of more digits than a floating-point number holds, which the planner would make of it, as its text.
+fn exactly(value: SqlExpr) -> SqlExpr {
+    let (sign, number) = match &value {
+        SqlExpr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => ("-", expr.as_ref()),
+        number => ("", number),
+    };
+    let SqlExpr::Value(number) = number else {
+        return value;
+    };
+    let Value::Number(number, _) = &number.value else {
+        return value;
+    };
+    let digits = number.chars().filter(char::is_ascii_digit).count();
+    let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match is_plain && digits > EXACT_DIGITS {
+        true => SqlExpr::value(Value::SingleQuotedString(format!("{sign}{number}"))),
+        false => value,
+    }
+}
+
+/// Digits of a decimal number that a floating-point number of 64 bits always holds.
+const EXACT_DIGITS: usize = 15;
 
 fn last_part(name: &ObjectName) -> Option<String> {
     written_parts(name)?.pop()

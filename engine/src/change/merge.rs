@@ -114,11 +114,13 @@ impl Source<'_> {
 
     /// An expression whose columns are those of the rows, or of the table.
     fn expr(&self, expr: &Expr) -> Result<Expr, EngineError> {
-        let renamed = expr.clone().transform(|expr| {
-            let Expr::Column(column) = expr else {
-                return Ok(Transformed::no(expr));
-            };
-            Ok(Transformed::yes(Expr::Column(self.column(&column)?)))
+        let renamed = expr.clone().transform_up(|expr| {
+            Ok(match expr {
+                Expr::Column(column) => Transformed::yes(Expr::Column(self.column(&column)?)),
+                // Names within an expression tell nobody anything, and delta-rs cannot write them down.
+                Expr::Alias(alias) => Transformed::yes(*alias.expr),
+                expr => Transformed::no(expr),
+            })
         });
         Ok(renamed.map_err(EngineError::from_planning)?.data)
     }

@@ -483,3 +483,112 @@ async fn row_that_a_merge_keeps_is_there_once_however_many_rows_match_it() {
         .await;
     assert!(rows.as_ref().unwrap().contains("| 1 | 4 |"), "{rows:?}");
 }
+
+#[tokio::test]
+async fn condition_that_is_null_or_false_whatever_the_row_meets_none() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t AS SELECT * FROM (VALUES (1, 'x'), (2, NULL)) AS t(a, p)"])
+        .await;
+    let null = ScalarValue::Null;
+    for (sql, values) in [
+        ("DELETE FROM t WHERE a = NULL", vec![]),
+        ("DELETE FROM t WHERE NULL", vec![]),
+        ("DELETE FROM t WHERE NOT NULL", vec![]),
+        ("DELETE FROM t WHERE p LIKE NULL", vec![]),
+        ("DELETE FROM t WHERE a > CAST(NULL AS INT)", vec![]),
+        ("DELETE FROM t WHERE a = NULL OR NULL = 1", vec![]),
+        ("DELETE FROM t WHERE false", vec![]),
+        ("DELETE FROM t WHERE 1 = 2", vec![]),
+        ("DELETE FROM t WHERE a = ?", vec![null.clone()]),
+        ("UPDATE t SET a = 7 WHERE a = ?", vec![null]),
+        ("UPDATE t SET a = 7 WHERE NULL", vec![]),
+    ] {
+        let changed = fixture.change_with(sql, values).await.expect(sql);
+        assert_eq!(changed, Some(0), "{sql}");
+        let rows = fixture
+            .answer("SELECT count(*) AS n, sum(a) AS a FROM t")
+            .await;
+        assert!(
+            rows.as_ref().unwrap().contains("| 2 | 3 |"),
+            "{sql}: {rows:?}"
+        );
+    }
+    let refusal = fixture.refusal("DELETE FROM t WHERE random() < 0.5").await;
+    assert!(refusal.contains("names no column"), "{refusal}");
+    assert_eq!(
+        fixture.change("DELETE FROM t WHERE 1 = 1").await.unwrap(),
+        Some(2)
+    );
+}
+
+#[tokio::test]
+async fn values_inside_the_query_of_an_insert_keep_their_types() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (k INT, d DECIMAL(5, 2))",
+            "INSERT INTO t (k) SELECT count(*) FROM (VALUES (1.7), (1.2)) AS v(x) WHERE x > 1.5",
+            "INSERT INTO t (k) WITH v(x) AS (VALUES (1.7)) SELECT CAST(x * 10 AS INT) FROM v",
+            "INSERT INTO t (d, k) SELECT s.k, 2 FROM (VALUES (1.25)) AS s(k)",
+            "INSERT INTO t (k) SELECT NULL",
+        ])
+        .await;
+    let rows = fixture
+        .answer("SELECT count(*) AS n, sum(k) AS k, sum(d) AS d FROM t")
+        .await;
+    assert!(
+        rows.as_ref().unwrap().contains("| 4 | 20 | 1.25 |"),
+        "{rows:?}"
+    );
+    for sql in [
+        "INSERT INTO t (k) SELECT * FROM (VALUES (1.7)) AS v",
+        "INSERT INTO t (k) WITH v(x) AS (VALUES (1.7)) SELECT x FROM v",
+        "INSERT INTO t (d) SELECT x FROM (VALUES (1.239)) AS v(x)",
+        "CREATE TABLE u (k INT) AS SELECT 1.7 AS k",
+    ] {
+        fixture.refusal(sql).await;
+    }
+}
+
+#[tokio::test]
+async fn merge_takes_arithmetic_in_its_conditions() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t AS SELECT * FROM (VALUES (1, 'a'), (2, 'b'), (3, 'c')) AS t(a, p)",
+            "CREATE TABLE s AS SELECT * FROM (VALUES (0, 'a'), (1, 'b')) AS t(k, p)",
+            "MERGE INTO t USING s ON t.a = s.k + 1 WHEN MATCHED AND t.a + 1 = 2 THEN DELETE WHEN MATCHED AND NOT (s.p IN ('x')) THEN UPDATE SET a = -t.a * 10",
+        ])
+        .await;
+    let rows = fixture
+        .answer("SELECT count(*) AS n, sum(a) AS a FROM t")
+        .await;
+    assert!(rows.as_ref().unwrap().contains("| 2 | -17 |"), "{rows:?}");
+}
+
+#[tokio::test]
+async fn prepared_update_finds_columns_in_any_case() {
+    let fixture = Fixture::new().await;
+    fixture.changes(&["CREATE TABLE t AS SELECT 1 AS a"]).await;
+    let (text, session) = ("UPDATE t SET A = 7".into(), crate::fixture::session());
+    let prepared = fixture.queries.prepare(&text, &session, &fixture.caller);
+    prepared.await.unwrap();
+}
+
+#[tokio::test]
+async fn grouping_sets_take_arithmetic() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t AS SELECT * FROM (VALUES (1), (2)) AS t(a)"])
+        .await;
+    for sets in [
+        "CUBE (a * 2)",
+        "ROLLUP (a + 1)",
+        "GROUPING SETS ((a * 2), ())",
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM t GROUP BY {sets}");
+        let answer = fixture.answer(&sql).await.expect(&sql);
+        assert!(answer.contains("| 2 |"), "{sql}: {answer}");
+    }
+}

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::SYSTEM_SCHEMA;
 
-use super::{Prepared, Queries, Ready, Request, apart};
+use super::{Prepared, Queries, Ready, Request, SessionOptions, apart};
 use crate::access::OnBehalf;
 use crate::query::Binding;
 use crate::{
@@ -23,13 +23,13 @@ impl Queries {
     pub async fn prepare(
         self: &Arc<Self>,
         sql: &Arc<str>,
-        schema: &str,
+        session: &SessionOptions,
         caller: &Caller,
     ) -> Result<Prepared, EngineError> {
-        let (queries, sql, schema) = (Arc::clone(self), Arc::clone(sql), schema.to_owned());
+        let (queries, sql, session) = (Arc::clone(self), Arc::clone(sql), session.clone());
         let behalf = caller.clone();
         self.plan_apart(caller, async move {
-            let statement = parse(&sql, &schema)?;
+            let statement = parse(&sql, &session)?;
             queries.write_records_for(&statement).await;
             queries
                 .prepare_here(&statement, OnBehalf::Of(&behalf))
@@ -124,6 +124,7 @@ impl Queries {
             planned
         });
         let planned = planned.await;
+        let planned = planned.map_err(|error| OnBehalf::Of(caller).as_seen(error));
         if let Err(error) = &planned {
             self.audit(error, caller);
         }
@@ -137,7 +138,7 @@ impl Queries {
     pub async fn is_query(&self, request: &Request, caller: &Caller) -> Result<bool, EngineError> {
         let request = request.clone();
         self.plan_apart(caller, async move {
-            Ok(parse(&request.sql, &request.schema)?.is_reading())
+            Ok(parse(&request.sql, &request.session)?.is_reading())
         })
         .await
     }
@@ -153,7 +154,7 @@ impl Queries {
     ) -> Result<Ready, EngineError> {
         let (queries, behalf) = (Arc::clone(self), caller.clone());
         self.plan_apart(caller, async move {
-            let statement = parse(&request.sql, &request.schema)?;
+            let statement = parse(&request.sql, &request.session)?;
             if request.pins.is_none() {
                 queries.write_records_for(&statement).await;
             }
@@ -186,10 +187,11 @@ impl Queries {
     }
 }
 
-pub(super) fn parse(sql: &str, schema: &str) -> Result<Statement, EngineError> {
+pub(super) fn parse(sql: &str, session: &SessionOptions) -> Result<Statement, EngineError> {
     let options = StatementOptions {
         parameters: ParameterStyle::Numbered,
-        schema: schema.to_owned(),
+        schema: session.schema.clone(),
+        time_zone: session.time_zone.clone(),
     };
     let statement = Statement::parse_with(sql, options)?;
     statement.expect_supported()?;

@@ -196,6 +196,12 @@ fn expect_plain_columns(create: &CreateTable) -> Result<(), EngineError> {
             hint: Some(hint.to_owned()),
         })
     };
+    if create.query.is_some() && !create.columns.is_empty() {
+        return refused(
+            "CREATE TABLE with both columns and AS".to_owned(),
+            "leave the columns out, and write CAST in the query where a type is to be another",
+        );
+    }
     for column in &create.columns {
         let name = &column.name;
         let kept = |option: &ColumnOption| matches!(option, ColumnOption::Null);

@@ -157,8 +157,8 @@ async fn functions_give_tables_at_versions() {
     let values = vec![ScalarValue::from(2_i64), ScalarValue::from(2_i64)];
     let answer = fixture.answer_with(sql, values).await.unwrap();
     assert!(answer.contains("| 1 |"), "{answer}");
-    let text = sql.into();
-    let prepared = fixture.queries.prepare(&text, "default", &fixture.caller);
+    let (text, session) = (sql.into(), crate::fixture::session());
+    let prepared = fixture.queries.prepare(&text, &session, &fixture.caller);
     let prepared = prepared.await.unwrap();
     assert_eq!(prepared.parameters.len(), 2);
     for (sql, expected) in [
