@@ -342,7 +342,7 @@ impl FlightService for FlightDoor {
     ) -> Result<Response<Self::DoActionStream>, Status> {
         let session = self.session(&request).await?;
         let statements = self.statements(&session);
-        let answer = actions::answer(statements, request.get_ref()).await?;
+        let answer = Box::pin(actions::answer(statements, request.get_ref())).await?;
         let bodies = stream::iter(answer.bodies).map(|body| Ok(arrow_flight::Result::new(body)));
         let mut response = Response::new(bodies.boxed());
         if let Some(session) = answer.session {

@@ -1,5 +1,6 @@
 //! What a statement needs the right to, as far as its text tells. What it reads is looked up for its caller anyway.
 
+use datafusion::sql::parser::Statement as DfStatement;
 use lakegate_catalog::TableName;
 
 use super::Right;
@@ -16,7 +17,13 @@ impl Statement {
         let assigned = assigned.map(|table| (Right::Write, table));
         let shown = self.definition.iter();
         let shown = shown.map(|table| (Right::Read, table.clone()));
-        made.chain(maintained)
+        // A plan tells of all rows of a table, whoever may read which.
+        let is_explained = matches!(self.inner, DfStatement::Explain(_));
+        let explained = self.tables().iter().filter(|_| is_explained);
+        let explained = explained.filter(|table| table.name.is_of_the_system());
+        let explained = explained.map(|table| (Right::Read, table.name.clone()));
+        made.chain(explained)
+            .chain(maintained)
             .chain(assigned)
             .chain(shown)
             .collect()

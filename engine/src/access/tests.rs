@@ -58,6 +58,14 @@ async fn what_may_not_be_read_is_not_there_however_it_is_asked_for() {
         );
     }
     assert!(fixture.answer("SELECT * FROM silver.seen").await.is_ok());
+    for explain in ["EXPLAIN", "EXPLAIN VERBOSE", "EXPLAIN ANALYZE"] {
+        let sql = format!("{explain} SELECT sql FROM lakegate.queries");
+        let error = fixture.answer(&sql).await.expect_err(&sql).to_string();
+        assert!(
+            error.contains("may not read table `lakegate.queries`"),
+            "{sql}: {error}"
+        );
+    }
     let error = fixture
         .answer("SELECT * FROM silver.sen")
         .await
