@@ -1,8 +1,6 @@
 //! What checking a table costs: against decoding its columns, against DuckDB, and after a small change.
 
 mod incremental;
-mod rival;
-mod table;
 mod wide;
 
 use std::path::Path;
@@ -13,9 +11,9 @@ use datafusion::execution::context::SessionContext;
 use datafusion::prelude::ParquetReadOptions;
 use futures::StreamExt;
 
-use self::rival::Rivals;
-use self::table::{Table, extract};
 use crate::process::{Usage, measure};
+use crate::rivals::Rivals;
+use crate::table::{Table, extract};
 use crate::{Result, data, median};
 
 pub(crate) use incremental::incremental;

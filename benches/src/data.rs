@@ -9,8 +9,14 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
 use tpchgen::csv::LineItemCsv;
-use tpchgen::generators::{LineItemGenerator, OrderGenerator};
-use tpchgen_arrow::{LineItemArrow, OrderArrow};
+use tpchgen::generators::{
+    CustomerGenerator, LineItemGenerator, NationGenerator, OrderGenerator, PartGenerator,
+    PartSuppGenerator, RegionGenerator, SupplierGenerator,
+};
+use tpchgen_arrow::{
+    CustomerArrow, LineItemArrow, NationArrow, OrderArrow, PartArrow, PartSuppArrow, RegionArrow,
+    SupplierArrow,
+};
 
 use crate::Result;
 
@@ -32,6 +38,37 @@ pub(crate) fn tpch(data: &Path, scale: f64) -> Result<PathBuf> {
         let orders = OrderArrow::new(OrderGenerator::new(scale, part, parts));
         write(&folder.join("orders"), part, orders)?;
     }
+    File::create(finished)?;
+    Ok(folder)
+}
+
+/// The tables of TPC-H.
+pub(crate) const TABLES: [&str; 8] = [
+    "customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier",
+];
+
+/// The folder with all tables of a scale factor, each as `TABLE/*.parquet`.
+pub(crate) fn all_of_tpch(data: &Path, scale: f64) -> Result<PathBuf> {
+    let folder = tpch(data, scale)?;
+    let finished = folder.join("all-finished");
+    if finished.exists() {
+        return Ok(folder);
+    }
+    let parts = (scale * FILES_PER_SCALE).ceil().max(1.0) as i32;
+    for part in 1..=parts {
+        let customer = CustomerArrow::new(CustomerGenerator::new(scale, part, parts));
+        write(&folder.join("customer"), part, customer)?;
+        let parts_sold = PartArrow::new(PartGenerator::new(scale, part, parts));
+        write(&folder.join("part"), part, parts_sold)?;
+        let partsupp = PartSuppArrow::new(PartSuppGenerator::new(scale, part, parts));
+        write(&folder.join("partsupp"), part, partsupp)?;
+        let supplier = SupplierArrow::new(SupplierGenerator::new(scale, part, parts));
+        write(&folder.join("supplier"), part, supplier)?;
+    }
+    let nation = NationArrow::new(NationGenerator::new(scale, 1, 1));
+    write(&folder.join("nation"), 1, nation)?;
+    let region = RegionArrow::new(RegionGenerator::new(scale, 1, 1));
+    write(&folder.join("region"), 1, region)?;
     File::create(finished)?;
     Ok(folder)
 }

@@ -1,6 +1,7 @@
 //! A point look-up on a table whose snapshot is cached, against plain DataFusion over the same files.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
@@ -16,15 +17,8 @@ const LOOKUPS: usize = 200;
 /// Compares look-ups of one order by its key.
 pub(crate) async fn point_lookup(lakegate: &Path, data: &Path, scale: f64) -> Result<()> {
     let project = publish::published(lakegate, data, scale)?;
-    let warehouse = Url::from_directory_path(project.join("warehouse"))
-        .map_err(|()| "the data folder has no URL")?;
-    let catalog = Catalog::open(CatalogOptions {
-        registry: project.join(".lakegate/catalog.db"),
-        warehouse,
-        clock: now,
-    })
-    .await?;
-    let engine = Engine::new(catalog.clone(), &EngineOptions::default())?;
+    let engine = engine_over(&project).await?;
+    let catalog = engine.catalog();
     let name: TableName = "bench.lineitem".parse()?;
     let rows = catalog
         .snapshot(&name, At::Latest)
@@ -83,6 +77,19 @@ pub(crate) async fn point_lookup(lakegate: &Path, data: &Path, scale: f64) -> Re
         ours / theirs
     );
     Ok(())
+}
+
+/// The engine over a project, in this process.
+pub(crate) async fn engine_over(project: &Path) -> Result<Arc<Engine>> {
+    let warehouse = Url::from_directory_path(project.join("warehouse"))
+        .map_err(|()| "the data folder has no URL")?;
+    let catalog = Catalog::open(CatalogOptions {
+        registry: project.join(".lakegate/catalog.db"),
+        warehouse,
+        clock: now,
+    })
+    .await?;
+    Ok(Engine::new(catalog, &EngineOptions::default())?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark has the real clock")]

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::table::Table;
 use super::{GROUPING_RULES, SCAN_RULES, decoding, rules_of};
 use crate::process::Usage;
+use crate::table::Table;
 use crate::{Result, data, median};
 
 /// A check after one of 84 months was added, and after one was written anew, against a check of all.
@@ -44,7 +44,7 @@ pub(crate) fn incremental(lakegate: &Path, data: &Path, scale: f64, repeat: usiz
         table.publish(
             lakegate,
             "orders",
-            &super::table::extract(&tpch.join("orders")),
+            &crate::table::extract(&tpch.join("orders")),
             "mode: append",
         )?;
         let mut keys = Vec::new();

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::table::Table;
 use super::{COLUMNS, SCAN_RULES, decoding};
+use crate::table::Table;
 use crate::{Result, data, median};
 
 /// A kind of column: how many there are, what the nth one is in SQL over orders, and the checks of each.
@@ -102,7 +102,7 @@ pub(crate) fn wide(lakegate: &Path, data: &Path, scale: f64, repeat: usize) -> R
         columns.join(", ")
     );
     table.publish(lakegate, "wide", &stages, "mode: append")?;
-    let lineitem = super::table::extract(&tpch.join("lineitem"));
+    let lineitem = crate::table::extract(&tpch.join("lineitem"));
     table.publish(lakegate, "lineitem", &lineitem, "mode: append")?;
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (_, wide_bytes) = decoding(&table.data("wide"), &names)?;

@@ -1,19 +1,19 @@
-//! DuckDB and Spark over the same files.
+//! DuckDB and Spark over the same files, and clients that are written in Python.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::Result;
 use crate::process::{Usage, measure};
 
 /// Rivals in a Python of their own.
-pub(super) struct Rivals {
+pub(crate) struct Rivals {
     python: PathBuf,
     queries: PathBuf,
 }
 
 impl Rivals {
-    pub(super) fn new(data: &Path) -> Result<Self> {
+    pub(crate) fn new(data: &Path) -> Result<Self> {
         let queries = Path::new(env!("CARGO_MANIFEST_DIR")).join("rivals");
         let folder = data.join("python");
         let python = folder.join("bin/python");
@@ -34,13 +34,26 @@ impl Rivals {
     }
 
     /// DuckDB's answer to a query.
-    pub(super) fn duckdb(&self, tpch: &Path, query: &str) -> Result<Usage> {
+    pub(crate) fn duckdb(&self, tpch: &Path, query: &str) -> Result<Usage> {
         self.run("duckdb_checks.py", tpch, query)
     }
 
     /// Spark's answer to a query, from the start of its process on.
-    pub(super) fn spark(&self, tpch: &Path, query: &str) -> Result<Usage> {
+    pub(crate) fn spark(&self, tpch: &Path, query: &str) -> Result<Usage> {
         self.run("spark_checks.py", tpch, query)
+    }
+
+    /// What a script of `rivals` prints.
+    pub(crate) fn output(&self, script: &str, arguments: &[&str]) -> Result<String> {
+        let output = Command::new(&self.python)
+            .arg(self.queries.join(script))
+            .args(arguments)
+            .stderr(Stdio::inherit())
+            .output()?;
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout)?),
+            false => Err(format!("{script} {arguments:?} failed").into()),
+        }
     }
 
     fn run(&self, script: &str, tpch: &Path, query: &str) -> Result<Usage> {

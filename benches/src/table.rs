@@ -1,17 +1,17 @@
-//! Tables that are checked.
+//! Projects of tables that are published without rules.
 
 use std::path::{Path, PathBuf};
 
 use crate::Result;
 use crate::process::{Usage, measure};
 
-/// A project in which lineitem and orders are published, without rules.
-pub(super) struct Table {
+/// A project whose tables are published, each as `bench.NAME`.
+pub(crate) struct Table {
     folder: PathBuf,
 }
 
 impl Table {
-    pub(super) fn new(data: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn new(data: &Path, name: &str) -> Result<Self> {
         let folder = data.join(name);
         if folder.exists() {
             std::fs::remove_dir_all(&folder)?;
@@ -22,7 +22,7 @@ impl Table {
     }
 
     /// Publishes the view `rows` of some stages, with these settings of the publish.
-    pub(super) fn publish(
+    pub(crate) fn publish(
         &self,
         lakegate: &Path,
         table: &str,
@@ -38,7 +38,7 @@ impl Table {
     }
 
     /// A check that finds no states of an earlier one.
-    pub(super) fn check_anew(&self, lakegate: &Path, table: &str, rules: &str) -> Result<Usage> {
+    pub(crate) fn check_anew(&self, lakegate: &Path, table: &str, rules: &str) -> Result<Usage> {
         let states = self.data(table).join("_lakegate/states");
         if states.exists() {
             std::fs::remove_dir_all(states)?;
@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// A check with the states that there are.
-    pub(super) fn check(&self, lakegate: &Path, table: &str, rules: &str) -> Result<Usage> {
+    pub(crate) fn check(&self, lakegate: &Path, table: &str, rules: &str) -> Result<Usage> {
         let file = self.folder.join("rules.yaml");
         std::fs::write(&file, rules)?;
         let (folder, file) = (
@@ -67,14 +67,19 @@ impl Table {
         )
     }
 
+    /// The folder of the project.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The folder of a table's data files.
-    pub(super) fn data(&self, table: &str) -> PathBuf {
+    pub(crate) fn data(&self, table: &str) -> PathBuf {
         self.folder.join("warehouse/bench").join(table)
     }
 }
 
 /// A stage that reads the files of a folder as the view `rows`.
-pub(super) fn extract(folder: &Path) -> String {
+pub(crate) fn extract(folder: &Path) -> String {
     let path = folder.join("*.parquet");
     format!(
         "  - name: rows\n    extract: {{ path: \"{}\", format: parquet }}\n",
