@@ -22,7 +22,7 @@ HOST, PORT = FLIGHT.split(":")
 MANY = "SELECT value, value * 7 AS other FROM range(20000000)"
 
 # Its type is found anew at each of its levels.
-LONG = "SELECT " + " + ".join("x" for _ in range(700)) + " FROM (VALUES (1)) AS t(x)"
+LONG = "SELECT " + " + ".join("x" for _ in range(200)) + " FROM (VALUES (1)) AS t(x)"
 
 warnings.filterwarnings("ignore", message="Cannot disable autocommit")
 

@@ -86,12 +86,15 @@ async fn login_gives_a_session_that_the_client_carries() {
     let client = &mut connect(&server).await;
     client.handshake("ann", "secret").await.unwrap();
     let logged_in = client.token().cloned().unwrap();
-    let is = |schema: &str| {
+    let options_are = |schema: &str, time_zone: &str| {
         [
             ("catalog".to_owned(), "lakegate".to_owned()),
+            ("route".to_owned(), "local".to_owned()),
             ("schema".to_owned(), schema.to_owned()),
+            ("time_zone".to_owned(), time_zone.to_owned()),
         ]
     };
+    let is = |schema: &str| options_are(schema, "UTC");
     assert_eq!(set(client).await, is("default"));
     let (headers, bodies) = act(
         client,
@@ -125,6 +128,8 @@ async fn login_gives_a_session_that_the_client_carries() {
         ("schema", "no.schema"),
         ("catalog", "other"),
         ("color", "red"),
+        ("route", "elsewhere"),
+        ("time_zone", "Mars/Base"),
     ]);
     let (_, bodies) = act(client, "SetSessionOptions", wrong).await.unwrap();
     let errors = SetErrors::decode(&*bodies[0]).unwrap().errors;
@@ -134,8 +139,29 @@ async fn login_gives_a_session_that_the_client_carries() {
         .collect();
     errors.sort_unstable();
     // 1 is a name that there is not, 2 a value.
-    assert_eq!(errors, [("catalog", 2), ("color", 1), ("schema", 2)]);
+    assert_eq!(
+        errors,
+        [
+            ("catalog", 2),
+            ("color", 1),
+            ("route", 2),
+            ("schema", 2),
+            ("time_zone", 2)
+        ]
+    );
     assert_eq!(set(client).await, is("silver"));
+
+    let zone = options(&[("time_zone", "+02:00")]);
+    let (headers, _) = act(client, "SetSessionOptions", zone).await.unwrap();
+    carry(client, &headers);
+    assert_eq!(set(client).await, options_are("silver", "+02:00"));
+    let sql = "SELECT CAST(TIMESTAMP '2024-01-01 12:00:00+02:00' AS TEXT) AS utc, \
+               arrow_typeof(now()) AS type_of_now";
+    let zoned = rows(client, sql).await.unwrap();
+    assert!(
+        zoned[0]["type_of_now"].as_str().unwrap().contains("+02:00"),
+        "{zoned:?}"
+    );
 
     let (headers, _) = act(client, "CloseSession", Bytes::new()).await.unwrap();
     carry(client, &headers);
