@@ -114,8 +114,18 @@ fn operator(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         expr => return Ok(Transformed::no(expr)),
     };
-    let function = ScalarUDF::from(Checked::new(operation));
-    let function = ScalarFunction::new_udf(Arc::new(function), vec![left, right]);
+    // A chain is one function: of functions within each other, each would be named anew with all that is in it.
+    let (mut operations, mut arguments) = match left {
+        Expr::ScalarFunction(function) => match function.func.inner().downcast_ref::<Checked>() {
+            Some(chain) => (chain.operations.clone(), function.args),
+            None => (Vec::new(), vec![Expr::ScalarFunction(function)]),
+        },
+        left => (Vec::new(), vec![left]),
+    };
+    operations.push(operation);
+    arguments.push(right);
+    let function = ScalarUDF::from(Checked::new(operations));
+    let function = ScalarFunction::new_udf(Arc::new(function), arguments);
     Ok(Transformed::yes(Expr::ScalarFunction(function)))
 }
 
@@ -145,28 +155,31 @@ impl Operation {
     }
 }
 
-/// An operator of whole numbers that fails when its result is too large for the type.
+/// Operators of whole numbers, carried out one after the other from the left, that fail when a result is too large for
+/// the type.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Checked {
-    operation: Operation,
+    /// One fewer than there are arguments.
+    operations: Vec<Operation>,
     signature: Signature,
 }
 
 impl Checked {
-    fn new(operation: Operation) -> Self {
+    fn new(operations: Vec<Operation>) -> Self {
         Self {
-            operation,
-            signature: Signature::any(2, Volatility::Immutable),
+            signature: Signature::any(operations.len() + 1, Volatility::Immutable),
+            operations,
         }
     }
 }
 
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
-        match self.operation {
-            Operation::Add => "checked_add",
-            Operation::Subtract => "checked_subtract",
-            Operation::Multiply => "checked_multiply",
+        match self.operations.as_slice() {
+            [Operation::Add] => "checked_add",
+            [Operation::Subtract] => "checked_subtract",
+            [Operation::Multiply] => "checked_multiply",
+            _ => "checked_arithmetic",
         }
     }
 
@@ -176,7 +189,7 @@ impl ScalarUDFImpl for Checked {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [left, right] if left == right => Ok(left.clone()),
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => Ok(first.clone()),
             other => Err(DataFusionError::Internal(format!(
                 "{} of {other:?}",
                 self.name()
@@ -185,15 +198,21 @@ impl ScalarUDFImpl for Checked {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = arguments.args.as_slice() else {
-            return Err(DataFusionError::Internal(format!(
-                "{} of {} values",
-                self.name(),
-                arguments.args.len()
-            )));
-        };
+        let mut values = arguments.args.into_iter();
+        let first = values.next();
+        let mut result = first
+            .ok_or_else(|| DataFusionError::Internal(format!("{} of nothing", self.name())))?;
+        for (operation, value) in self.operations.iter().zip(values) {
+            result = operation.of_values(&result, &value)?;
+        }
+        Ok(result)
+    }
+}
+
+impl Operation {
+    fn of_values(self, left: &ColumnarValue, right: &ColumnarValue) -> Result<ColumnarValue> {
         let compute = |left: &dyn Datum, right: &dyn Datum| {
-            let computed = self.operation.compute(left, right);
+            let computed = self.compute(left, right);
             computed.map_err(DataFusionError::from)
         };
         use ColumnarValue::{Array, Scalar};
