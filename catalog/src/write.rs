@@ -118,8 +118,8 @@ pub enum Expects {
     Nothing,
     /// There is none.
     Absence,
-    /// There is none; when there is one, that is as good, and nothing is done.
-    AbsenceOrNothingToDo,
+    /// There is none; when there is one, that is as good, and nothing is written.
+    IfNotExists,
     /// There is one.
     Presence,
 }

@@ -184,7 +184,7 @@ impl Engine {
                     return Ok(Some(0));
                 }
                 let expects = match if_not_exists {
-                    true => Expects::AbsenceOrNothingToDo,
+                    true => Expects::IfNotExists,
                     false => Expects::Absence,
                 };
                 let mut write = write_of(table, WriteMode::Append, source, expects);

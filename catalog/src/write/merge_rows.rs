@@ -14,7 +14,7 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::CommitProperties;
 
 use super::merge::{Planned, PlannedMerge, RowAction, SOURCE, TARGET, merge};
-use super::run::{source_failed, starts_over};
+use super::run::{source_failed, starting_over};
 use super::source::{FirstError, keeping_errors_of_any_rows};
 use super::{Changed, SchemaEvolution, WriteContext};
 use crate::gate::Trust;
@@ -120,15 +120,7 @@ impl Catalog {
         merge: &RowMerge,
     ) -> Result<Changed, CatalogError> {
         name.refuse_system("changed")?;
-        let mut attempt = 1;
-        loop {
-            let outcome = self.try_merge(session, name, merge).await;
-            let Some(pause) = starts_over(name, &outcome, attempt) else {
-                return outcome;
-            };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
+        starting_over(name, || self.try_merge(session, name, merge)).await
     }
 
     async fn try_merge(

@@ -9,7 +9,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionContext;
 
-use super::run::{delta_session, starts_over, writer_properties};
+use super::run::{delta_session, starting_over, writer_properties};
 use super::{WriteContext, WriteOutcome, Written};
 use crate::gate::Trust;
 use crate::table::GatedTable;
@@ -47,15 +47,7 @@ impl Catalog {
         condition: Option<&Expr>,
     ) -> Result<Changed, CatalogError> {
         name.refuse_system("changed")?;
-        let mut attempt = 1;
-        loop {
-            let outcome = self.try_change(session, name, change, condition).await;
-            let Some(pause) = starts_over(name, &outcome, attempt) else {
-                return outcome;
-            };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
+        starting_over(name, || self.try_change(session, name, change, condition)).await
     }
 
     async fn try_change(

@@ -60,15 +60,7 @@ impl Catalog {
         session: &SessionContext,
         write: Write,
     ) -> Result<Written, CatalogError> {
-        let mut attempt = 1;
-        loop {
-            let outcome = self.try_write(session, &write).await;
-            let Some(pause) = starts_over(&write.table, &outcome, attempt) else {
-                return outcome;
-            };
-            tokio::time::sleep(pause).await;
-            attempt += 1;
-        }
+        starting_over(&write.table, || self.try_write(session, &write)).await
     }
 
     /// The version at which a batch came into the table; none when it must be written.
@@ -107,7 +99,7 @@ impl Catalog {
             .open_gated(&write.table, write.context.clone(), trust)
             .await?;
         match write.options.expects {
-            Expects::AbsenceOrNothingToDo if table.exists => {
+            Expects::IfNotExists if table.exists => {
                 self.register_written(&table).await?;
                 return self.written(&table, WriteOutcome::AlreadyDone).await;
             }
@@ -388,18 +380,24 @@ impl Catalog {
     }
 }
 
-/// After how long a write starts over that other writers were faster than; none when it does not.
-pub(super) fn starts_over<T>(
+/// Carries out a write that starts over, a few times, when other writers were faster.
+pub(super) async fn starting_over<T, F>(
     table: &TableName,
-    outcome: &Result<T, CatalogError>,
-    attempt: u32,
-) -> Option<Duration> {
-    match outcome {
-        Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
-            info!(%table, attempt, %message, "write starts over");
-            Some(Duration::from_millis(20 << attempt))
+    write: impl Fn() -> F,
+) -> Result<T, CatalogError>
+where
+    F: Future<Output = Result<T, CatalogError>>,
+{
+    let mut attempt = 1;
+    loop {
+        match write().await {
+            Err(CatalogError::Conflict { message, .. }) if attempt < MAX_ATTEMPTS => {
+                info!(%table, attempt, %message, "write starts over");
+            }
+            outcome => return outcome,
         }
-        _ => None,
+        tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+        attempt += 1;
     }
 }
 
