@@ -15,8 +15,8 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     Assignment, AssignmentTarget, Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, Ident, Insert, MergeAction, MergeInsertKind,
-    ObjectName, ObjectNamePart, SetExpr, Statement as SqlStatement, TableFactor, TableObject,
-    UnaryOperator, Value, Values,
+    ObjectName, ObjectNamePart, Query, SetExpr, Statement as SqlStatement, TableFactor,
+    TableObject, UnaryOperator, Value, Values,
 };
 use lakegate_catalog::{AssignedColumn, Assignments, CatalogError, TableSnapshot, function_name};
 use lakegate_rules::sql_type;
@@ -90,7 +90,7 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
         return None;
     };
     let source = insert.source.as_mut()?;
-    if source.with.is_none() && matches!(*source.body, SetExpr::Values(_)) {
+    if plain_values(source).is_some() {
         return None;
     }
     let DfStatement::Statement(by) = by else {
@@ -101,6 +101,14 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
     };
     let query = std::mem::replace(source, by);
     Some(DfStatement::Statement(Box::new(SqlStatement::Query(query))))
+}
+
+/// The values of an INSERT that has nothing else.
+fn plain_values(source: &mut Query) -> Option<&mut Values> {
+    match source.body.as_mut() {
+        SetExpr::Values(values) if source.with.is_none() => Some(values),
+        _ => None,
+    }
 }
 
 impl Assigned {
@@ -159,21 +167,13 @@ impl Assigned {
         Ok(())
     }
 
+    /// The rows of a query are made to be those of the columns once they are planned ([`Assigned::rows`]).
     fn insert(&self, insert: &mut Insert) {
         let columns = self.listed(&insert.columns);
-        let Some(source) = &mut insert.source else {
-            return;
-        };
-        let mut bodies = vec![source.body.as_mut()];
-        while let Some(body) = bodies.pop() {
-            match body {
-                SetExpr::Values(values) => self.values(values, &columns),
-                SetExpr::SetOperation { left, right, .. } => {
-                    bodies.extend([left.as_mut(), right.as_mut()]);
-                }
-                SetExpr::Query(query) => bodies.push(query.body.as_mut()),
-                _ => {}
-            }
+        if let Some(source) = &mut insert.source
+            && let Some(values) = plain_values(source)
+        {
+            self.values(values, &columns);
         }
     }
 
@@ -218,20 +218,16 @@ impl Assigned {
     }
 
     fn through(&self, value: &mut SqlExpr, column: &str) {
-        if !self.functions.contains_key(column) {
+        let mut fields = self.columns.iter();
+        let Some(field) = fields.find(|field| field.name() == column) else {
             // The planner says that there is no such column.
             return;
-        }
+        };
         let name = Ident::with_quote('"', function_name(column));
         let argument = std::mem::replace(value, SqlExpr::value(Value::Null));
-        let mut fields = self.columns.iter();
-        let is_floating = |field: &&Arc<Field>| field.data_type().is_floating();
-        let argument = match fields
-            .find(|field| field.name() == column)
-            .filter(is_floating)
-        {
-            Some(_) => argument,
-            None => exactly(argument),
+        let argument = match field.data_type().is_floating() {
+            true => argument,
+            false => exactly(argument),
         };
         *value = SqlExpr::Function(Function {
             name: ObjectName(vec![ObjectNamePart::Identifier(name)]),
