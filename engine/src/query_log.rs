@@ -156,7 +156,9 @@ impl QueryLog {
     }
 
     pub(crate) fn add_denial(&self, record: DenialRecord) {
-        let (principal, action) = (record.principal.as_deref(), record.action);
+        let principal = record.principal.as_deref();
+        let principal = principal.map(|principal| cut(principal, MOST_NAME_BYTES));
+        let action = record.action;
         warn!(principal, action, object = record.object.as_deref(), peer = ?record.peer, "denied");
         if let Err(error) = self.messages.try_send(Message::Denial(Box::new(record))) {
             warn!(%error, "the record of a denial is dropped");
