@@ -261,3 +261,50 @@ fn written(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, Arrow
     drop(writer);
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_flight::encode::FlightDataEncoderBuilder;
+    use datafusion::arrow::array::{ArrayRef, Int64Array, NullArray};
+    use datafusion::arrow::ipc::CompressionType;
+    use datafusion::arrow::ipc::writer::IpcWriteOptions;
+
+    use super::*;
+
+    /// What becomes of a column that a client sends.
+    async fn sent(column: ArrayRef, compression: Option<CompressionType>) -> Result<usize, String> {
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let options = IpcWriteOptions::default().try_with_compression(compression);
+        let messages = FlightDataEncoderBuilder::new()
+            .with_options(options.unwrap())
+            .build(futures::stream::iter([Ok(batch)]));
+        let messages = messages.map_err(|error| Status::internal(error.to_string()));
+        let (_, batches) = stream(messages)
+            .await
+            .map_err(|status| status.message().to_owned())?;
+        let batches: Vec<RecordBatch> = batches
+            .try_collect()
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(batches.iter().map(RecordBatch::num_rows).sum())
+    }
+
+    #[tokio::test]
+    async fn batches_that_would_come_to_too_much_are_refused_before_they_are_read() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10_000));
+        assert_eq!(sent(Arc::clone(&numbers), None).await, Ok(10_000));
+        let compressed = sent(numbers, Some(CompressionType::ZSTD))
+            .await
+            .unwrap_err();
+        assert!(
+            compressed.contains("compressed batches are not taken"),
+            "{compressed}"
+        );
+        // A few bytes on the wire.
+        let nothing: ArrayRef = Arc::new(NullArray::new(1 << 33));
+        let rows = sent(nothing, None).await.unwrap_err();
+        assert!(rows.contains("too many rows"), "{rows}");
+    }
+}
