@@ -4,8 +4,6 @@ The project behind the door is that of `tests/it/orders.rs`, with its first deli
 """
 
 import decimal
-import json
-import os
 import pathlib
 import re
 import sys
@@ -14,6 +12,8 @@ import warnings
 
 import sqlalchemy
 from sqlalchemy import BigInteger, Column, Numeric, String, orm, select, text
+
+import suite
 
 ADDRESS = sys.argv[1]
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "clients" / "sqlalchemy.md"
@@ -107,9 +107,4 @@ class SqlAlchemy(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    print(json.dumps({"passed": result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The packages' threads do not always end with the interpreter.
-    os._exit(0 if result.wasSuccessful() else 1)
+    suite.run()

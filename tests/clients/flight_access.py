@@ -5,13 +5,12 @@ and says as JSON how many of its tests passed.
 """
 
 import json
-import os
 import pathlib
 import socket
 import ssl
 import subprocess
 import sys
-import threading
+import tempfile
 import unittest
 import urllib.request
 import warnings
@@ -21,6 +20,8 @@ import adbc_driver_flightsql.dbapi as dbapi
 import pyarrow
 import pyarrow.flight
 import trustme
+
+import suite
 
 BINARY, PROJECT = sys.argv[1], pathlib.Path(sys.argv[2])
 OPTIONS = adbc_driver_flightsql.DatabaseOptions
@@ -239,6 +240,16 @@ class Access(unittest.TestCase):
         self.assertEqual(listed["ann"]["roles"], ["analyst"])
         self.assertTrue(listed["ann"]["has_password"])
 
+    def test_users_that_are_missing_let_nobody_in(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (pathlib.Path(folder) / "lakegate.yaml").write_text("version: 1\nproject: test\n")
+            (pathlib.Path(folder) / "users.json").symlink_to("not-mounted")
+            command = [BINARY, "-C", folder, "serve", "--flight", "127.0.0.1:0", "--http", "127.0.0.1:0"]
+            # A server that lets anyone in goes on.
+            ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            self.assertEqual(ran.returncode, 2, ran)
+            self.assertIn("there are no users", ran.stderr)
+
     def test_who_is_denied_is_audited(self) -> None:
         with self.server.as_user("ann") as connection:
             self.refused(dbapi.Error, connection, "DELETE FROM silver.orders", "may not")
@@ -369,9 +380,4 @@ class Tls(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    print(json.dumps({"passed": result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The packages' threads do not always end with the interpreter.
-    os._exit(0 if result.wasSuccessful() else 1)
+    suite.run()

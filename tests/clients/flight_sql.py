@@ -5,8 +5,6 @@ The project behind the door is that of `tests/it/orders.rs`, with its first deli
 
 import datetime
 import decimal
-import json
-import os
 import pathlib
 import re
 import sys
@@ -20,6 +18,8 @@ import adbc_driver_manager
 import pyarrow
 import pyarrow.flight
 from flightsql import FlightSQLClient
+
+import suite
 
 ADDRESS = sys.argv[1]
 URI = f"grpc://{ADDRESS}"
@@ -422,9 +422,4 @@ class Documentation(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(argv=sys.argv[:1], exit=False, verbosity=2).result
-    print(json.dumps({"passed": result.testsRun - len(result.failures) - len(result.errors) - len(result.skipped)}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # The packages' threads do not always end with the interpreter.
-    os._exit(0 if result.wasSuccessful() else 1)
+    suite.run()

@@ -152,7 +152,7 @@ fn users_come_in_and_do_what_they_may() {
     let (binary, folder) = (binary(), project.path());
     let arguments = [binary.to_str().unwrap(), folder.to_str().unwrap()];
     let ran = python("flight_access.py", &arguments);
-    assert_eq!(ran["passed"], 13, "{ran}");
+    assert_eq!(ran["passed"], 14, "{ran}");
 }
 
 #[test]
