@@ -22,8 +22,9 @@ use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
 
-/// Bytes of stack for each worker. Plans are walked recursively, deeper than the default of 2 MiB takes.
-const WORKER_STACK_BYTES: usize = 16 << 20;
+/// Bytes of stack for each worker: what the deepest SQL that is read takes, with frames as large as those of debug builds.
+/// Only what is used becomes memory.
+const WORKER_STACK_BYTES: usize = 64 << 20;
 
 /// Exit code after a signal that asks to stop: 128 and the signal's number, as shells expect.
 const INTERRUPTED: u8 = 130;

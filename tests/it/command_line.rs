@@ -174,6 +174,20 @@ fn rows_are_printed_as_asked() {
 }
 
 #[test]
+fn the_longest_chain_of_operators_that_is_read_is_answered() {
+    let project = Project::of(&[]);
+    let query = |terms: usize| {
+        let chain = vec!["x"; terms].join(" OR ");
+        let sql = format!("SELECT {chain} FROM (VALUES (true)) AS t(x)");
+        project.run(&["query", &sql, "--output", "csv"])
+    };
+    let longest = query(2990).expect_code(0);
+    assert_eq!(longest.stdout.lines().last(), Some("true"));
+    let refused = query(3010).expect_code(2);
+    assert!(refused.stderr.contains("levels deep"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_query_quietly() {
     let project = Project::of(&[]);
     let sql = "SELECT value FROM generate_series(1, 1000000000)";

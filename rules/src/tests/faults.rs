@@ -117,7 +117,7 @@ async fn queries_only_read() {
 fn judge_on_a_worker(yaml: String) -> Vec<crate::CheckResult> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
-        .thread_stack_size(16 << 20)
+        .thread_stack_size(64 << 20)
         .build()
         .unwrap();
     let judged = async move { judge_subject(&orders().await, &yaml).await };
