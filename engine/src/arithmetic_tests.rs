@@ -43,6 +43,24 @@ async fn numbers_that_become_too_large_are_errors() {
 }
 
 #[tokio::test]
+async fn numbers_that_come_of_numbers_are_never_null() {
+    let fixture = Fixture::new().await;
+    let made = "CREATE TABLE t (m BIGINT)";
+    fixture.change(made).await.unwrap();
+    let session = fixture.queries.engine().session();
+    let sql = "SELECT n + 1 AS a, -n AS b, n * n - n AS c, m + n AS d \
+        FROM (SELECT count(*) AS n, max(m) AS m FROM t)";
+    let plan = session.sql(sql).await.unwrap();
+    let plan = session.state().optimize(plan.logical_plan()).unwrap();
+    let nullable = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.is_nullable());
+    assert_eq!(nullable.collect::<Vec<_>>(), [false, false, false, true]);
+}
+
+#[tokio::test]
 async fn numbers_that_fit_are_what_they_were() {
     let fixture = Fixture::new().await;
     fixture
