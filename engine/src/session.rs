@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::catalog::{CatalogProvider, TableProvider};
-use datafusion::execution::SessionStateBuilder;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProviderList, TableProvider,
+};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
 use lakegate_rules::CheckedArithmetic;
@@ -54,11 +55,9 @@ pub struct EngineOptions {
 #[derive(Debug)]
 pub struct Engine {
     catalog: Arc<Catalog>,
-    runtime: Arc<RuntimeEnv>,
-    config: SessionConfig,
+    /// What each session begins as. Its functions are many: making them takes longer than planning a look-up.
+    state: SessionState,
     memory_limit: usize,
-    /// Functions that would take more memory than they may.
-    bounded_functions: Vec<Arc<ScalarUDF>>,
     /// The folder for rows that are kept on disk for a while; the system's own when absent.
     temp_folder: Option<PathBuf>,
 }
@@ -90,10 +89,8 @@ impl Engine {
         let runtime = runtime.build_arc().map_err(EngineError::from_execution)?;
         Ok(Arc::new(Self {
             catalog,
-            runtime,
-            config: session_config(options.target_partitions),
+            state: session_state(options, runtime, memory_limit),
             memory_limit,
-            bounded_functions: bounded::functions(memory_limit),
             temp_folder,
         }))
     }
@@ -146,32 +143,26 @@ impl Engine {
         behalf: OnBehalf<'_>,
     ) -> PinnedSession {
         let pinned = Arc::new(PinnedCatalog::new(Arc::clone(&self.catalog)));
-        let StatementOptions {
-            schema, time_zone, ..
-        } = options;
-        let mut config = self.config.clone();
-        if let Some(zone) = time_zone {
-            config.options_mut().execution.time_zone = Some(zone.to_string());
+        let mut state = self.state.clone();
+        let settings = state.config_mut().options_mut();
+        options
+            .schema
+            .clone_into(&mut settings.catalog.default_schema);
+        if let Some(zone) = &options.time_zone {
+            settings.execution.time_zone = Some(zone.to_string());
         }
-        let mut state = SessionStateBuilder::new()
-            .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_default_features()
-            .with_query_planner(Arc::new(Planner))
-            .with_analyzer_rule(Arc::new(CheckedArithmetic));
-        let functions = state.scalar_functions().get_or_insert_default();
-        // Of two with one name, the later counts.
-        functions.extend(self.bounded_functions.iter().cloned());
-        let state = state.build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;
         let inner = match behalf {
             OnBehalf::System => inner,
             OnBehalf::Of(caller) => Arc::new(GrantedCatalog::new(inner, caller.clone())),
         };
-        let catalog = OverlayCatalog::new(inner, overlays, functions, absent, schema);
+        let catalog = OverlayCatalog::new(inner, overlays, functions, absent, &options.schema);
+        // A list of its own: that of the state is shared.
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        state.register_catalog_list(Arc::new(catalogs));
         let context = SessionContext::new_with_state(state);
-        context.register_catalog(CATALOG, Arc::new(catalog));
         PinnedSession { context, pinned }
     }
 }
@@ -186,6 +177,23 @@ pub(crate) struct PinnedSession {
 fn writable(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     tempfile::tempfile_in(folder).map(drop)
+}
+
+fn session_state(
+    options: &EngineOptions,
+    runtime: Arc<RuntimeEnv>,
+    memory_limit: usize,
+) -> SessionState {
+    let mut state = SessionStateBuilder::new()
+        .with_config(session_config(options.target_partitions))
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_query_planner(Arc::new(Planner))
+        .with_analyzer_rule(Arc::new(CheckedArithmetic));
+    let functions = state.scalar_functions().get_or_insert_default();
+    // Of two with one name, the later counts.
+    functions.extend(bounded::functions(memory_limit));
+    state.build()
 }
 
 fn session_config(target_partitions: Option<usize>) -> SessionConfig {
