@@ -1,14 +1,12 @@
-//! Which queries may run at once: so many in all and for each principal, the others in a line of bounded length.
+//! Which queries may run at once: so many in all and for each principal. Those of a principal wait in a line, the lines of
+//! all principals are served in turns, and all of them together have a bounded length.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
 
 use crate::EngineError;
-
-/// Principals whose places are remembered while none of their queries runs or waits.
-const MOST_IDLE_PRINCIPALS: usize = 1_000;
 
 /// How many queries run and wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,125 +19,245 @@ pub struct AdmissionLimits {
     pub waiting: usize,
 }
 
-/// The places of running queries, and the line before them.
-#[derive(Debug)]
+/// The places of running queries, and the lines before them.
+#[derive(Debug, Clone)]
 pub(crate) struct Admission {
     limits: AdmissionLimits,
-    places: Arc<Semaphore>,
-    of_principals: Mutex<HashMap<String, Arc<Semaphore>>>,
-    waiting: Arc<AtomicUsize>,
-    running: Arc<AtomicUsize>,
-    is_closed: AtomicBool,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    waiting: usize,
+    /// Those of whom queries run or wait.
+    principals: HashMap<String, OfPrincipal>,
+    /// The principals with queries that wait, who is served next first.
+    turns: VecDeque<String>,
+    /// Numbers those that wait.
+    serial: u64,
+    is_closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct OfPrincipal {
+    running: usize,
+    line: VecDeque<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    serial: u64,
+    /// Gets the place. Who is turned away gets nothing.
+    turn: oneshot::Sender<Permit>,
 }
 
 /// The place of a running query, which is free again when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    _place: OwnedSemaphorePermit,
-    _of_principal: OwnedSemaphorePermit,
-    _running: Counted,
+    admission: Admission,
+    principal: String,
 }
 
-/// One of those that are counted, until this is dropped.
+/// A query in line, which leaves it when this is dropped.
 #[derive(Debug)]
-struct Counted {
-    count: Arc<AtomicUsize>,
-}
-
-impl Counted {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self {
-            count: Arc::clone(count),
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::AcqRel);
-    }
+struct InLine<'a> {
+    admission: &'a Admission,
+    principal: &'a str,
+    serial: u64,
 }
 
 impl Admission {
     pub(crate) fn new(limits: AdmissionLimits) -> Self {
         Self {
             limits,
-            places: Arc::new(Semaphore::new(limits.running)),
-            of_principals: Mutex::default(),
-            waiting: Arc::default(),
-            running: Arc::default(),
-            is_closed: AtomicBool::new(false),
+            state: Arc::default(),
         }
     }
 
-    /// A place for a query; it waits for one when all are taken, in the order in which queries came.
+    /// A place for a query; it waits for one when all are taken. When the lines are full, one of the principal with the
+    /// longest line is turned away.
     ///
     /// # Errors
     /// [`EngineError::Busy`] when the line is full, or nobody is let in any more.
     pub(crate) async fn enter(&self, principal: &str) -> Result<Permit, EngineError> {
-        if self.is_closed.load(Ordering::Acquire) {
-            return Err(stopping());
-        }
-        let own = self.places_of(principal);
-        if let Ok(of_principal) = Arc::clone(&own).try_acquire_owned()
-            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
-        {
-            return Ok(self.permit(place, of_principal));
-        }
-        let in_line = Counted::new(&self.waiting);
-        let ahead = self.waiting() - 1;
-        if ahead >= self.limits.waiting {
-            return Err(EngineError::busy(
-                format!("{ahead} queries are waiting already"),
-                "try again in a moment",
-            ));
-        }
-        // The principal's own places come first: who waits for these holds up nobody else.
-        let of_principal = own.acquire_owned().await.map_err(|_| stopping())?;
-        let place = Arc::clone(&self.places).acquire_owned().await;
-        let place = place.map_err(|_| stopping())?;
+        let (in_line, turn) = {
+            let mut state = self.state();
+            if state.is_closed {
+                return Err(stopping());
+            }
+            // Whoever waits could not take the place: it would have been theirs when it became free.
+            if state.take(principal, &self.limits) {
+                return Ok(self.permit(principal.to_owned()));
+            }
+            if state.waiting >= self.limits.waiting && !state.make_room_for(principal) {
+                return Err(full());
+            }
+            let (serial, turn) = state.stand_in_line(principal);
+            let admission = self;
+            let in_line = InLine {
+                admission,
+                principal,
+                serial,
+            };
+            (in_line, turn)
+        };
+        let permit = turn.await;
         drop(in_line);
-        Ok(self.permit(place, of_principal))
-    }
-
-    fn permit(&self, place: OwnedSemaphorePermit, of_principal: OwnedSemaphorePermit) -> Permit {
-        Permit {
-            _place: place,
-            _of_principal: of_principal,
-            _running: Counted::new(&self.running),
-        }
+        permit.map_err(|_| match self.state().is_closed {
+            true => stopping(),
+            false => full(),
+        })
     }
 
     /// Lets no further query in, those that wait neither.
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
-        self.places.close();
-        let of_principals = self.of_principals.lock();
-        let of_principals = of_principals.unwrap_or_else(PoisonError::into_inner);
-        of_principals.values().for_each(|places| places.close());
+        let mut state = self.state();
+        state.is_closed = true;
+        state.waiting = 0;
+        state.turns.clear();
+        state.principals.values_mut().for_each(|of| of.line.clear());
     }
 
     /// How many run.
     pub(crate) fn running(&self) -> usize {
-        self.running.load(Ordering::Acquire)
+        self.state().running
     }
 
     /// How many wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Acquire)
+        self.state().waiting
     }
 
-    fn places_of(&self, principal: &str) -> Arc<Semaphore> {
-        let of_principals = self.of_principals.lock();
-        let mut of_principals = of_principals.unwrap_or_else(PoisonError::into_inner);
-        if of_principals.len() > MOST_IDLE_PRINCIPALS {
-            of_principals.retain(|_, places| Arc::strong_count(places) > 1);
+    fn permit(&self, principal: String) -> Permit {
+        Permit {
+            admission: self.clone(),
+            principal,
         }
-        let places = || Arc::new(Semaphore::new(self.limits.running_of_one));
-        let of_principal = of_principals.entry(principal.to_owned());
-        Arc::clone(of_principal.or_insert_with(places))
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes a place that is free.
+    fn take(&mut self, principal: &str, limits: &AdmissionLimits) -> bool {
+        if self.running >= limits.running {
+            return false;
+        }
+        let of = self.principals.entry(principal.to_owned()).or_default();
+        if of.running >= limits.running_of_one {
+            return false;
+        }
+        of.running += 1;
+        self.running += 1;
+        true
+    }
+
+    /// The principal whose turn it is takes a place that is free.
+    fn next(&mut self, limits: &AdmissionLimits) -> Option<(String, oneshot::Sender<Permit>)> {
+        for _ in 0..self.turns.len() {
+            let principal = self.turns.pop_front()?;
+            if !self.take(&principal, limits) {
+                self.turns.push_back(principal);
+                continue;
+            }
+            let of = self.principals.get_mut(&principal)?;
+            let first = of.line.pop_front()?;
+            self.waiting -= 1;
+            if !of.line.is_empty() {
+                self.turns.push_back(principal.clone());
+            }
+            return Some((principal, first.turn));
+        }
+        None
+    }
+
+    /// Turns away the newest query of whoever has most of them in line. None is when that would be the one that comes.
+    fn make_room_for(&mut self, principal: &str) -> bool {
+        let own = self.principals.get(principal).map_or(0, |of| of.line.len());
+        let lines = self.principals.iter_mut();
+        let Some((longest, of)) = lines.max_by_key(|(_, of)| of.line.len()) else {
+            return false;
+        };
+        if of.line.len() <= own + 1 {
+            return false;
+        }
+        let (longest, newest) = (longest.clone(), of.line.back().map(|last| last.serial));
+        newest.is_some_and(|serial| self.leave(&longest, serial))
+    }
+
+    fn stand_in_line(&mut self, principal: &str) -> (u64, oneshot::Receiver<Permit>) {
+        let (turn, comes) = oneshot::channel();
+        self.serial += 1;
+        let serial = self.serial;
+        let of = self.principals.entry(principal.to_owned()).or_default();
+        if of.line.is_empty() {
+            self.turns.push_back(principal.to_owned());
+        }
+        of.line.push_back(Waiting { serial, turn });
+        self.waiting += 1;
+        (serial, comes)
+    }
+
+    /// Takes a query out of the line. False when it is not there any more.
+    fn leave(&mut self, principal: &str, serial: u64) -> bool {
+        let Some(of) = self.principals.get_mut(principal) else {
+            return false;
+        };
+        let place = of.line.iter().position(|waiting| waiting.serial == serial);
+        let Some(_left) = place.and_then(|place| of.line.remove(place)) else {
+            return false;
+        };
+        self.waiting -= 1;
+        if of.line.is_empty() {
+            self.turns.retain(|other| other != principal);
+            self.forget_if_idle(principal);
+        }
+        true
+    }
+
+    fn forget_if_idle(&mut self, principal: &str) {
+        let of = self.principals.get(principal);
+        if of.is_some_and(|of| of.running == 0 && of.line.is_empty()) {
+            self.principals.remove(principal);
+        }
+    }
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.admission.state().leave(self.principal, self.serial);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let limits = self.admission.limits;
+        let next = {
+            let mut state = self.admission.state();
+            state.running -= 1;
+            if let Some(of) = state.principals.get_mut(&self.principal) {
+                of.running -= 1;
+            }
+            let next = state.next(&limits);
+            state.forget_if_idle(&self.principal);
+            next
+        };
+        if let Some((principal, turn)) = next {
+            // Who went away leaves the place to the next one: what is not taken is dropped here.
+            drop(turn.send(self.admission.permit(principal)));
+        }
+    }
+}
+
+fn full() -> EngineError {
+    EngineError::busy(
+        "too many queries are waiting already",
+        "try again in a moment",
+    )
 }
 
 fn stopping() -> EngineError {
@@ -201,6 +319,71 @@ mod tests {
         let mut waits = Box::pin(admission.enter("a"));
         assert!(futures::poll!(&mut waits).is_pending());
         assert!(enters(&admission, "b").await.is_some());
+    }
+
+    #[tokio::test]
+    async fn principals_are_served_in_turns() {
+        let admission = Admission::new(AdmissionLimits {
+            running: 1,
+            running_of_one: 1,
+            waiting: 10,
+        });
+        let running = enters(&admission, "a").await.unwrap();
+        let mut waiting = ["a", "a", "a", "b", "c"].map(|principal| {
+            let enter = admission.enter(principal);
+            (principal, Box::pin(enter))
+        });
+        for (_, enter) in &mut waiting {
+            assert!(futures::poll!(enter).is_pending());
+        }
+        let mut waiting = Vec::from(waiting);
+        let mut served = Vec::new();
+        let mut place = running;
+        while !waiting.is_empty() {
+            drop(place);
+            let mut next = None;
+            for (at, (_, enter)) in waiting.iter_mut().enumerate() {
+                if let std::task::Poll::Ready(entered) = futures::poll!(enter) {
+                    next = Some((at, entered.unwrap()));
+                    break;
+                }
+            }
+            let (at, entered) = next.unwrap();
+            served.push(waiting.remove(at).0);
+            place = entered;
+        }
+        assert_eq!(served, ["a", "b", "c", "a", "a"]);
+        drop(place);
+        assert!(admission.state().principals.is_empty());
+        assert!(admission.state().turns.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_fills_the_line_makes_room_for_others() {
+        let admission = Admission::new(AdmissionLimits {
+            running: 1,
+            running_of_one: 1,
+            waiting: 3,
+        });
+        let running = enters(&admission, "a").await.unwrap();
+        let mut of_a: Vec<_> = (0..3).map(|_| Box::pin(admission.enter("a"))).collect();
+        for enter in &mut of_a {
+            assert!(futures::poll!(enter).is_pending());
+        }
+        assert!(admission.enter("a").await.is_err());
+        let mut of_b = Box::pin(admission.enter("b"));
+        assert!(futures::poll!(&mut of_b).is_pending());
+        let turned_away = of_a.pop().unwrap().await.unwrap_err();
+        assert_eq!(turned_away.kind(), ErrorKind::Busy, "{turned_away}");
+        // Two and one: as even as three are.
+        assert!(admission.enter("b").await.is_err());
+        assert_eq!(admission.waiting(), 3);
+        // Who went away when its turn had come leaves it to the next.
+        drop(running);
+        assert_eq!(admission.running(), 1);
+        drop(of_a);
+        assert!(of_b.await.is_ok());
+        assert_eq!((admission.waiting(), admission.running()), (0, 0));
     }
 
     #[tokio::test]
