@@ -25,7 +25,7 @@ use crate::{EngineError, Statement};
 pub(crate) use catalog::GrantedCatalog;
 pub use grants::{Grants, Right, TablePattern};
 pub use user_file::{NewUser, UserEntry, UserFile};
-pub use users::{Login, Users};
+pub use users::{Login, TooManyLogins, Users};
 
 /// Who asks, where, and what they may do.
 #[derive(Debug, Clone)]

@@ -29,7 +29,9 @@ mod time_travel;
 mod time_zone;
 mod watched;
 
-pub use access::{Caller, Grants, Login, NewUser, Right, TablePattern, UserEntry, UserFile, Users};
+pub use access::{
+    Caller, Grants, Login, NewUser, Right, TablePattern, TooManyLogins, UserEntry, UserFile, Users,
+};
 pub use admission::AdmissionLimits;
 pub use error::{EngineError, ErrorKind, Place, bad_value};
 pub use ingest::{IfAbsent, IfExists, Ingest};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use lakegate_engine::{Caller, Grants, Login, SessionOptions, TimeZone, Users};
+use lakegate_engine::{Caller, Grants, Login, SessionOptions, TimeZone, TooManyLogins, Users};
 use serde::{Deserialize, Serialize};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::{Response, Status};
@@ -84,6 +84,8 @@ pub(crate) struct Refused {
     /// The name that they gave.
     pub(crate) name: Option<String>,
     why: &'static str,
+    /// Whether the same may be let in later.
+    is_busy: bool,
 }
 
 impl Refused {
@@ -91,15 +93,21 @@ impl Refused {
         Self {
             name: name.map(str::to_owned),
             why,
+            is_busy: false,
         }
     }
 
     pub(crate) fn status(&self) -> Status {
-        Status::unauthenticated(self.why)
+        match self.is_busy {
+            false => Status::unauthenticated(self.why),
+            true => Status::unavailable(self.why),
+        }
     }
 }
 
 const WRONG: &str = "the name or the password is wrong";
+const BUSY: &str =
+    "too many log in at once\nhint: try again in a while; tokens are looked at at once";
 const NO_CREDENTIALS: &str =
     "who calls is not said\nhint: connect with a name and password, or with a token";
 const NO_LONGER: &str = "the token or session is not known, has expired, or was taken away\nhint: connect again; `lakegate user token` makes tokens";
@@ -315,10 +323,13 @@ async fn credentials(
         return Ok(Some(login));
     }
     if let Some((name, password)) = name_and_password(headers)? {
-        let login = users.by_password(&name, &password).await;
-        return match login {
-            Some(login) => Ok(Some(login)),
-            None => Err(Refused::new(Some(&name), WRONG)),
+        return match users.by_password(&name, &password).await {
+            Ok(Some(login)) => Ok(Some(login)),
+            Ok(None) => Err(Refused::new(Some(&name), WRONG)),
+            Err(TooManyLogins) => Err(Refused {
+                is_busy: true,
+                ..Refused::new(Some(&name), BUSY)
+            }),
         };
     }
     if schemes(headers, "bearer").next().is_some() {

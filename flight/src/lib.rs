@@ -7,6 +7,7 @@ mod actions;
 mod caller;
 mod columns;
 mod encode;
+mod entry;
 mod metadata;
 mod parameters;
 mod seal;
@@ -17,4 +18,5 @@ mod status;
 mod type_info;
 
 pub use caller::{Access, Peer};
+pub use entry::Entry;
 pub use service::FlightDoor;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Any, Command, DoPutPreparedStatementResult, DoPutUpdateResult};
 use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo,
@@ -17,16 +17,15 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use lakegate_engine::Queries;
 use prost::Message;
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::caller::{self, Access, Peer, Refused, Session};
+use crate::caller::{self, Access, Peer, Session};
 use crate::encode::Messages;
+use crate::entry::Entry;
 use crate::seal::Seal;
 use crate::statements::Statements;
 use crate::{actions, encode, metadata, parameters, sql_info, status, type_info};
-
-/// Bytes of the largest message that is taken.
-const MOST_MESSAGE_BYTES: usize = 64 << 20;
 
 /// The Flight SQL door to an engine.
 #[derive(Debug)]
@@ -47,27 +46,32 @@ impl FlightDoor {
     }
 
     /// The door as a service of gRPC.
-    pub fn into_service(self) -> FlightServiceServer<impl FlightService> {
-        FlightServiceServer::new(self).max_decoding_message_size(MOST_MESSAGE_BYTES)
+    pub fn into_service(self) -> Entry {
+        Entry::new(self)
     }
 
     fn now(&self) -> DateTime<Utc> {
         self.queries.engine().catalog().now()
     }
 
-    /// The session of a call; a client that may not come in is refused, and that is recorded.
-    async fn session<T>(&self, request: &Request<T>) -> Result<Session, Status> {
-        let (headers, peer) = (request.metadata(), peer(request));
-        let session = self.access.session(headers, &peer, &self.seal, self.now());
-        session
-            .await
-            .map_err(|refused| self.refuse(&refused, &peer))
-    }
-
-    fn refuse(&self, refused: &Refused, peer: &Peer) -> Status {
-        let name = refused.name.as_deref();
-        self.queries.audit_login(name, caller::DOOR, peer.address);
-        refused.status()
+    /// The session of a call; a client that may not come in is refused, and that is recorded. Who logs in has to say who
+    /// they are.
+    pub(crate) async fn enter(
+        &self,
+        headers: &MetadataMap,
+        peer: &Peer,
+        is_login: bool,
+    ) -> Result<Session, Status> {
+        let (seal, now) = (&self.seal, self.now());
+        let session = match is_login {
+            true => self.access.log_in(headers, peer, seal, now).await,
+            false => self.access.session(headers, peer, seal, now).await,
+        };
+        session.map_err(|refused| {
+            let name = refused.name.as_deref();
+            self.queries.audit_login(name, caller::DOOR, peer.address);
+            refused.status()
+        })
     }
 
     fn statements<'a>(&'a self, session: &'a Session) -> Statements<'a> {
@@ -149,9 +153,10 @@ impl FlightDoor {
     }
 }
 
-/// The other end of the connection that a call came by.
-fn peer<T>(request: &Request<T>) -> Peer {
-    request.extensions().get().cloned().unwrap_or_default()
+/// The session of a call that was let in.
+fn session<T>(request: &Request<T>) -> Result<Session, Status> {
+    let session = request.extensions().get().cloned();
+    session.ok_or_else(|| status::bug("a call was not let in", "it has no session"))
 }
 
 /// The command in a descriptor or ticket.
@@ -198,11 +203,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        let (headers, peer) = (request.metadata(), peer(&request));
-        let session = self.access.log_in(headers, &peer, &self.seal, self.now());
-        let session = session
-            .await
-            .map_err(|refused| self.refuse(&refused, &peer))?;
+        let session = session(&request)?;
         let mut response = Response::new(one(HandshakeResponse::default()));
         caller::carry(&mut response, &session, &self.seal, self.now())?;
         Ok(response)
@@ -220,7 +221,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let info = self.info(&session, request.into_inner()).await?;
         Ok(Response::new(info))
     }
@@ -229,7 +230,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let info = self.info(&session, request.into_inner()).await?;
         // Planning is all that there is to wait for: without a descriptor to ask again with, it is complete.
         let complete = PollInfo::new().with_info(info).try_with_progress(1.0);
@@ -240,7 +241,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<SchemaResult>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let statements = self.statements(&session);
         let schema = match command(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => {
@@ -261,7 +262,7 @@ impl FlightService for FlightDoor {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Messages>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let messages = match command(&request.get_ref().ticket)? {
             Command::TicketStatementQuery(ticket) => {
                 let statements = self.statements(&session);
@@ -279,7 +280,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let statements = self.statements(&session);
         let mut sent = request.into_inner().peekable();
         let first = match Pin::new(&mut sent).peek().await {
@@ -340,7 +341,7 @@ impl FlightService for FlightDoor {
         &self,
         request: Request<Action>,
     ) -> Result<Response<Self::DoActionStream>, Status> {
-        let session = self.session(&request).await?;
+        let session = session(&request)?;
         let statements = self.statements(&session);
         let answer = Box::pin(actions::answer(statements, request.get_ref())).await?;
         let bodies = stream::iter(answer.bodies).map(|body| Ok(arrow_flight::Result::new(body)));

@@ -21,7 +21,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
@@ -32,6 +33,15 @@ use crate::GatewayError;
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How long a client may take to begin.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Bytes with which a client of HTTP/2 begins. RFC 9113, section 3.4.
+const PREFACE_BYTES: usize = 24;
+
+/// Connections of a door; others wait to be accepted.
+const MOST_CONNECTIONS: usize = 1024;
 
 /// Connections that wait to be served.
 const MOST_WAITING: usize = 64;
@@ -125,6 +135,15 @@ fn unusable(file: &Path, what: &'static str, error: &dyn Display) -> GatewayErro
 pub(crate) struct Connection {
     bytes: Bytes,
     peer: Peer,
+    /// What is awaited before anything else; none once it came, and where the protocol itself limits the time.
+    greeting: Option<Greeting>,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+struct Greeting {
+    missing: usize,
+    limit: Pin<Box<Sleep>>,
 }
 
 #[derive(Debug)]
@@ -147,10 +166,21 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.bytes {
+        let before = buffer.filled().len();
+        let read = match &mut self.bytes {
             Bytes::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
             Bytes::Secret(stream) => Pin::new(stream).poll_read(context, buffer),
+        };
+        if let Some(greeting) = &mut self.greeting {
+            let came = buffer.filled().len() - before;
+            greeting.missing = greeting.missing.saturating_sub(came);
+            if greeting.missing == 0 {
+                self.greeting = None;
+            } else if read.is_pending() && greeting.limit.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
+        read
     }
 }
 
@@ -213,26 +243,28 @@ impl Protocol {
             Self::Http2 => b"h2",
         }
     }
+
+    fn greeting(self) -> Option<Greeting> {
+        match self {
+            Self::Http1 => None,
+            Self::Http2 => Some(Greeting {
+                missing: PREFACE_BYTES,
+                limit: Box::pin(tokio::time::sleep(GREETING)),
+            }),
+        }
+    }
 }
 
 /// The connections of a door, as they come.
 #[derive(Debug)]
-pub(crate) struct Connections {
-    accepted: mpsc::Receiver<Connection>,
-    address: SocketAddr,
-}
+pub(crate) struct Connections(mpsc::Receiver<Connection>);
 
 impl Connections {
     /// Begins to accept connections, until this is dropped.
-    pub(crate) fn of(
-        listener: TcpListener,
-        tls: Option<Tls>,
-        protocol: Protocol,
-    ) -> io::Result<Self> {
-        let address = listener.local_addr()?;
+    pub(crate) fn of(listener: TcpListener, tls: Option<Tls>, protocol: Protocol) -> Self {
         let (sender, accepted) = mpsc::channel(MOST_WAITING);
         tokio::spawn(accept(listener, tls, protocol, sender));
-        Ok(Self { accepted, address })
+        Self(accepted)
     }
 }
 
@@ -242,12 +274,13 @@ async fn accept(
     protocol: Protocol,
     sender: mpsc::Sender<Connection>,
 ) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             () = sender.closed() => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept_one(&listener, &places) => accepted,
         };
-        let (stream, address) = match accepted {
+        let (stream, address, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 warn!(%error, "a connection was not accepted");
@@ -265,6 +298,8 @@ async fn accept(
                     address: Some(address),
                     certificate: None,
                 },
+                greeting: protocol.greeting(),
+                _place: place,
             };
             if sender.send(connection).await.is_err() {
                 return;
@@ -282,15 +317,34 @@ async fn accept(
                         address: Some(address),
                         certificate: common_name(&stream),
                     };
-                    let bytes = Bytes::Secret(Box::new(stream));
+                    let connection = Connection {
+                        bytes: Bytes::Secret(Box::new(stream)),
+                        peer,
+                        greeting: protocol.greeting(),
+                        _place: place,
+                    };
                     // The door may have closed.
-                    sender.send(Connection { bytes, peer }).await.ok();
+                    sender.send(connection).await.ok();
                 }
                 Ok(Err(error)) => debug!(%address, %error, "a client did not agree on a key"),
                 Err(_) => debug!(%address, "a client took too long to agree on a key"),
             }
         });
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept_one(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    if places.available_permits() == 0 {
+        warn!(MOST_CONNECTIONS, "further connections wait");
+    }
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.map_err(io::Error::other)?;
+    let (stream, address) = listener.accept().await?;
+    Ok((stream, address, place))
 }
 
 /// The common name of the certificate that a client showed.
@@ -306,23 +360,6 @@ impl Stream for Connections {
     type Item = io::Result<Connection>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.accepted.poll_recv(context).map(|next| next.map(Ok))
-    }
-}
-
-impl axum::serve::Listener for Connections {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        match self.accepted.recv().await {
-            Some(connection) => (connection, self.address),
-            // Nothing is accepted once the runtime ends.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+        self.0.poll_recv(context).map(|next| next.map(Ok))
     }
 }

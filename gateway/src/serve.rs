@@ -128,7 +128,6 @@ impl Doors {
         let mut serving = JoinSet::new();
         let closed = closing.clone();
         let connections = Connections::of(flight, self.tls.clone(), Protocol::Http2);
-        let connections = connections.map_err(|source| stopped("Flight SQL", source))?;
         serving.spawn(async move {
             let served = Server::builder()
                 .http2_keepalive_interval(Some(KEEP_ALIVE))
@@ -182,9 +181,13 @@ fn serve_http(
         .build()?;
     runtime.block_on(async move {
         let listener = TcpListener::from_std(listener)?;
-        axum::serve(Connections::of(listener, tls, Protocol::Http1)?, router)
-            .with_graceful_shutdown(closed.cancelled_owned())
-            .await
+        http::serve(
+            Connections::of(listener, tls, Protocol::Http1),
+            router,
+            closed,
+        )
+        .await;
+        Ok(())
     })
 }
 

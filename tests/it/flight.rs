@@ -11,6 +11,7 @@ mod forgeries;
 mod rust_example;
 mod sizes;
 mod statements;
+mod strangers;
 
 use std::path::Path;
 use std::process::Command;

@@ -16,6 +16,9 @@ use crate::{EngineError, Watched};
 /// Passwords that are looked at at once: each takes 19 MiB and a processor for a while.
 const PASSWORDS_AT_ONCE: usize = 2;
 
+/// Passwords that are looked at or wait for it.
+const MOST_PASSWORDS: usize = 1000;
+
 /// Somebody who has shown who they are.
 #[derive(Debug, Clone)]
 pub struct Login {
@@ -27,12 +30,17 @@ pub struct Login {
     pub grants: Arc<Grants>,
 }
 
+/// More log in at once than are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManyLogins;
+
 /// The users of a server.
 #[derive(Debug)]
 pub struct Users {
     known: Watched<Known, EngineError>,
     hash_of_nobody: String,
     passwords: Semaphore,
+    waiting: Semaphore,
 }
 
 #[derive(Debug)]
@@ -71,11 +79,20 @@ impl Users {
             },
             hash_of_nobody: password::hash_of_nobody()?,
             passwords: Semaphore::new(PASSWORDS_AT_ONCE),
+            waiting: Semaphore::new(MOST_PASSWORDS),
         })
     }
 
     /// Who has this name and password.
-    pub async fn by_password(&self, name: &str, password: &str) -> Option<Login> {
+    ///
+    /// # Errors
+    /// [`TooManyLogins`] when nothing was looked at.
+    pub async fn by_password(
+        &self,
+        name: &str,
+        password: &str,
+    ) -> Result<Option<Login>, TooManyLogins> {
+        let _waiting = self.waiting.try_acquire().map_err(|_| TooManyLogins)?;
         let known = self.known.get();
         let user = known.users.get(name);
         let kept = user.and_then(|user| user.entry.password.clone());
@@ -83,15 +100,15 @@ impl Users {
         let kept = kept.unwrap_or_else(|| self.hash_of_nobody.clone());
         let credential = password::fingerprint(&kept);
         let password = password.to_owned();
-        let _place = self.passwords.acquire().await.ok()?;
+        let _place = self.passwords.acquire().await.map_err(|_| TooManyLogins)?;
         let verifying = tokio::task::spawn_blocking(move || password::is_right(&password, &kept));
         let is_right = verifying.await.unwrap_or(false);
-        let user = user.filter(|_| is_right && is_known)?;
-        Some(Login {
+        let user = user.filter(|_| is_right && is_known);
+        Ok(user.map(|user| Login {
             principal: name.to_owned(),
             credential,
             grants: Arc::clone(&user.grants),
-        })
+        }))
     }
 
     /// Whose token this is.
@@ -262,6 +279,23 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
+    async fn by_password(users: &Users, name: &str, password: &str) -> Option<Login> {
+        users.by_password(name, password).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn logins_wait_in_a_line_that_has_an_end() {
+        let mut files = Files::new();
+        files.add("ann", "reader", Some("correct horse"));
+        let users = files.open().unwrap();
+        let most = u32::try_from(MOST_PASSWORDS).unwrap();
+        let others = users.waiting.acquire_many(most).await.unwrap();
+        let refused = users.by_password("ann", "correct horse").await;
+        assert_eq!(refused.err(), Some(TooManyLogins));
+        drop(others);
+        assert!(by_password(&users, "ann", "correct horse").await.is_some());
+    }
+
     #[tokio::test]
     async fn who_shows_the_right_thing_comes_in_and_nobody_else() {
         let mut files = Files::new();
@@ -271,11 +305,11 @@ mod tests {
         let token = files.file.add_token("bob", "ci", expires_at).unwrap();
         files.write();
         let users = files.open().unwrap();
-        let ann = users.by_password("ann", "correct horse").await.unwrap();
+        let ann = by_password(&users, "ann", "correct horse").await.unwrap();
         assert_eq!(ann.principal, "ann");
-        assert!(users.by_password("ann", "correct horses").await.is_none());
-        assert!(users.by_password("bob", "").await.is_none());
-        assert!(users.by_password("eve", "correct horse").await.is_none());
+        assert!(by_password(&users, "ann", "correct horses").await.is_none());
+        assert!(by_password(&users, "bob", "").await.is_none());
+        assert!(by_password(&users, "eve", "correct horse").await.is_none());
         let bob = users.by_token(&token, at(99)).unwrap();
         assert_eq!(bob.principal, "bob");
         assert!(bob.grants.has(Right::Manage, &"a.b".parse().unwrap()));
@@ -294,16 +328,16 @@ mod tests {
         let mut files = Files::new();
         files.add("ann", "reader", Some("correct horse"));
         let users = files.open().unwrap();
-        let ann = users.by_password("ann", "correct horse").await.unwrap();
+        let ann = by_password(&users, "ann", "correct horse").await.unwrap();
         files.file.set_password("ann", "battery staple").unwrap();
         files.write();
         assert!(users.again("ann", &ann.credential, at(0)).is_none());
-        assert!(users.by_password("ann", "battery staple").await.is_some());
+        assert!(by_password(&users, "ann", "battery staple").await.is_some());
         // Broken roles hold up nothing that is taken away.
         let roles = files.folder.path().join("roles.yaml");
         std::fs::write(&roles, "version: 1\nroles: { reader: x }").unwrap();
         files.add("bob", "gone", Some("correct horse"));
-        let bob = users.by_password("bob", "correct horse").await.unwrap();
+        let bob = by_password(&users, "bob", "correct horse").await.unwrap();
         assert!(!bob.grants.has(Right::Read, &"a.b".parse().unwrap()));
         files.file.remove("bob").unwrap();
         files.write();
@@ -311,7 +345,7 @@ mod tests {
         std::fs::remove_file(roles).unwrap();
         // A file that cannot be read changes nothing.
         std::fs::write(files.path(), "{").unwrap();
-        assert!(users.by_password("ann", "battery staple").await.is_some());
+        assert!(by_password(&users, "ann", "battery staple").await.is_some());
     }
 
     #[test]
