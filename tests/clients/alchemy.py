@@ -1,11 +1,9 @@
-"""Talks to a Flight SQL door with SQLAlchemy, as its page says, and says as JSON how many tests passed.
+"""Talks to a Flight SQL door with SQLAlchemy, and says as JSON how many tests passed.
 
 The project behind the door is that of `tests/it/orders.rs`, with its first delivery.
 """
 
 import decimal
-import pathlib
-import re
 import sys
 import unittest
 import warnings
@@ -16,7 +14,6 @@ from sqlalchemy import BigInteger, Column, Numeric, String, orm, select, text
 import suite
 
 ADDRESS = sys.argv[1]
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "clients" / "sqlalchemy.md"
 
 # The server has no transactions, and says so.
 warnings.filterwarnings("ignore", message="Cannot disable autocommit")
@@ -30,13 +27,6 @@ class SqlAlchemy(unittest.TestCase):
     def rows(self, statement, values=None) -> list:
         with self.engine.connect() as connection:
             return [tuple(row) for row in connection.execute(statement, values).all()]
-
-    def test_lines_of_the_page_run(self) -> None:
-        blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-        self.assertGreater(len(blocks), 3)
-        for number, lines in enumerate(blocks):
-            with self.subTest(block=number):
-                exec(compile(lines.replace("127.0.0.1:32010", ADDRESS), PAGE.name, "exec"), {})
 
     def test_catalog_is_inspected(self) -> None:
         inspector = sqlalchemy.inspect(self.engine)

@@ -5,8 +5,6 @@ The project behind the door is that of `tests/it/orders.rs`, with its first deli
 
 import datetime
 import decimal
-import pathlib
-import re
 import sys
 import threading
 import unittest
@@ -405,20 +403,6 @@ class FlightSqlDbapi(unittest.TestCase):
         with self.assertRaises(pyarrow.ArrowException) as raised:
             self.client.do_get(pyarrow.flight.Ticket(bytes(ticket))).read_all()
         self.assertIn("ticket", str(raised.exception))
-
-
-class Documentation(unittest.TestCase):
-    def test_lines_of_the_pages_about_clients_run(self) -> None:
-        pages = sorted((pathlib.Path(__file__).parents[2] / "docs" / "clients").glob("*.md"))
-        # Its lines need another SQLAlchemy: `alchemy.py` runs them.
-        pages = [page for page in pages if page.name != "sqlalchemy.md"]
-        self.assertGreater(len(pages), 2)
-        port = ADDRESS.rsplit(":", 1)[1]
-        for page in pages:
-            for lines in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-                lines = lines.replace("127.0.0.1:32010", ADDRESS).replace("port=32010", f"port={port}")
-                with self.subTest(page.name):
-                    exec(compile(lines, page.name, "exec"), {})
 
 
 if __name__ == "__main__":

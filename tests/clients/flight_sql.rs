@@ -23,7 +23,7 @@ async fn orders_of(
     client: &mut Client,
     customer: &str,
 ) -> Result<Vec<RecordBatch>, Box<dyn Error>> {
-    let sql = "SELECT id, amount FROM silver.orders WHERE customer = $1 ORDER BY id";
+    let sql = "SELECT order_id, amount FROM silver.orders WHERE customer = $1 ORDER BY order_id";
     let mut statement = client.prepare(sql.to_owned(), None).await?;
     let schema = Arc::new(statement.parameter_schema()?.clone());
     let values = RecordBatch::try_new(schema, vec![Arc::new(StringArray::from(vec![customer]))])?;

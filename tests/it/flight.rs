@@ -67,7 +67,7 @@ fn sqlalchemy_queries_and_writes() {
     project.deliver("1").expect_code(0);
     let server = project.serve(&[]);
     let ran = python_at(&python, "alchemy.py", &[&server.flight]);
-    assert_eq!(ran, json!({ "passed": 6 }));
+    assert_eq!(ran, json!({ "passed": 5 }));
     server.stop().expect_code(0);
 }
 

@@ -4,8 +4,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use serde_json::json;
 
 use super::client::{change, objects, rows};
-use super::documentation::block;
-use crate::orders::orders;
+use super::documentation::{block, project_of};
 
 include!("../../clients/flight_sql.rs");
 
@@ -21,14 +20,14 @@ fn page_shows_the_client_that_is_tested() {
 
 #[tokio::test]
 async fn client_of_the_page_reads_and_writes() {
-    let project = orders();
-    project.deliver("1").expect_code(0);
+    let project = project_of("rust.md");
     let server = project.serve(&[]);
     let client = &mut connect(&server.flight).await.unwrap();
-    let of_customer = objects(&orders_of(client, "c1").await.unwrap());
-    assert_eq!(of_customer.len(), 15);
-    assert_eq!(of_customer[0]["id"], json!(1));
-    let quoted = orders_of(client, "c1' OR '1'='1").await.unwrap();
+    let of_customer = objects(&orders_of(client, "ada").await.unwrap());
+    assert_eq!(of_customer.len(), 2);
+    assert_eq!(of_customer[0]["order_id"], json!(1));
+    assert_eq!(of_customer[1]["order_id"], json!(3));
+    let quoted = orders_of(client, "ada' OR '1'='1").await.unwrap();
     assert_eq!(objects(&quoted).len(), 0);
     let ids: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
     let table = RecordBatch::try_from_iter([("id", ids)]).unwrap();
