@@ -163,6 +163,15 @@ impl Engine {
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
         state.register_catalog_list(Arc::new(catalogs));
         let context = SessionContext::new_with_state(state);
+        if options.time_zone.is_some() {
+            // Functions of the time know their zone from their beginning.
+            let state = context.state();
+            let functions = state.scalar_functions().values();
+            let updated = functions.filter_map(|function| {
+                function.inner().with_updated_config(state.config_options())
+            });
+            updated.for_each(|function| context.register_udf(function));
+        }
         PinnedSession { context, pinned }
     }
 }
