@@ -24,6 +24,7 @@ mod query;
 mod query_log;
 mod session;
 mod show;
+mod spill;
 mod statement;
 mod time_travel;
 mod time_zone;

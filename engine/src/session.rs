@@ -18,6 +18,7 @@ use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded;
 use crate::explain::Planner;
 use crate::overlay::OverlayCatalog;
+use crate::spill::SpillFolder;
 use crate::{EngineError, StatementOptions};
 
 /// The catalog's name in SQL.
@@ -59,7 +60,7 @@ pub struct Engine {
     state: SessionState,
     memory_limit: usize,
     /// The folder for rows that are kept on disk for a while; the system's own when absent.
-    temp_folder: Option<PathBuf>,
+    spill_folder: Option<SpillFolder>,
 }
 
 impl Engine {
@@ -73,12 +74,12 @@ impl Engine {
         let mut runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(pool))
             .with_metadata_cache_limit(METADATA_CACHE_BYTES);
-        let mut temp_folder = None;
+        let mut spill_folder = None;
         if let Some(folder) = &options.temp_dir {
-            match writable(folder) {
-                Ok(()) => {
-                    runtime = runtime.with_temp_file_path(folder);
-                    temp_folder = Some(folder.clone());
+            match SpillFolder::within(folder) {
+                Ok(own) => {
+                    runtime = runtime.with_temp_file_path(own.path());
+                    spill_folder = Some(own);
                 }
                 // Reading needs no folder that can be written to, unless rows are spilled.
                 Err(error) => {
@@ -91,13 +92,13 @@ impl Engine {
             catalog,
             state: session_state(options, runtime, memory_limit),
             memory_limit,
-            temp_folder,
+            spill_folder,
         }))
     }
 
     /// The folder for rows that are kept on disk for a while; the system's own when absent.
     pub(crate) fn temp_folder(&self) -> Option<&Path> {
-        self.temp_folder.as_deref()
+        self.spill_folder.as_ref().map(SpillFolder::path)
     }
 
     /// The catalog.
@@ -180,12 +181,6 @@ impl Engine {
 pub(crate) struct PinnedSession {
     pub(crate) context: SessionContext,
     pub(crate) pinned: Arc<PinnedCatalog>,
-}
-
-/// Makes a folder, and sees whether files can be made in it.
-fn writable(folder: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(folder)?;
-    tempfile::tempfile_in(folder).map(drop)
 }
 
 fn session_state(
