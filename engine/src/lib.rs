@@ -17,6 +17,7 @@ mod fixture;
 mod ingest;
 mod listing;
 mod maintenance;
+mod now;
 mod overlay;
 mod parameters;
 mod queries;

@@ -16,6 +16,7 @@ use tracing::info;
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded;
 use crate::explain::Planner;
+use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::{EngineError, StatementOptions};
 
@@ -153,6 +154,7 @@ impl Engine {
         if let Some(zone) = time_zone {
             config.options_mut().execution.time_zone = Some(zone.to_string());
         }
+        let now = now::function(config.options().execution.time_zone.as_deref());
         let mut state = SessionStateBuilder::new()
             .with_config(config.with_default_catalog_and_schema(CATALOG, schema))
             .with_runtime_env(Arc::clone(&self.runtime))
@@ -162,6 +164,7 @@ impl Engine {
         let functions = state.scalar_functions().get_or_insert_default();
         // Of two with one name, the later counts.
         functions.extend(self.bounded_functions.iter().cloned());
+        functions.push(now);
         let state = state.build();
         let functions = state.table_functions().keys().cloned();
         let inner = Arc::clone(&pinned) as Arc<dyn CatalogProvider>;

@@ -1,0 +1,129 @@
+//! Values on their way into columns.
+
+use datafusion::scalar::ScalarValue;
+
+use crate::ErrorKind;
+use crate::fixture::Fixture;
+
+#[tokio::test]
+async fn values_that_their_column_would_change_are_refused() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (i INT, b BIGINT, d DATE, x DECIMAL(5, 2), r REAL, f DOUBLE, z TIMESTAMP, s VARCHAR, o BOOLEAN)",
+            "CREATE TABLE source (i BIGINT, f DOUBLE, s VARCHAR)",
+            "INSERT INTO source VALUES (9007199254740993, 1.7, '1.005')",
+            "INSERT INTO t VALUES (1, 2, '2024-01-31', 1.25, 0.1, 9007199254740992, '2024-01-31 10:00:00', 5, 1)",
+            "INSERT INTO t (b, f) VALUES (2.0, 0.1), ('3', '0.1'), (NULL, NULL)",
+            "INSERT INTO t (i, x) SELECT CAST(f AS INT), CAST(s AS DECIMAL(5, 2)) FROM source",
+            "UPDATE t SET I = CAST(1.7 AS INT), x = round(1.256, 2) WHERE i = 1",
+        ])
+        .await;
+    for (sql, expected) in [
+        (
+            "INSERT INTO t (i) VALUES (1.7)",
+            "column `i` of `default.t` cannot hold 1.7: it would become 1",
+        ),
+        (
+            "INSERT INTO t (b, i) VALUES (1, 2), (1, 1.7)",
+            "cannot hold 1.7",
+        ),
+        (
+            "INSERT INTO t (i) VALUES (3000000000)",
+            "cannot hold 3000000000: it is no int",
+        ),
+        (
+            "INSERT INTO t (i) VALUES ('x')",
+            "cannot hold x: it is no int",
+        ),
+        ("INSERT INTO t (x) VALUES (1.255)", "cannot hold 1.255"),
+        ("INSERT INTO t (x) VALUES ('1.255')", "cannot hold 1.255"),
+        ("INSERT INTO t (x) VALUES (1000)", "cannot hold 1000"),
+        (
+            "INSERT INTO t (f) VALUES (9007199254740993)",
+            "cannot hold 9007199254740993",
+        ),
+        ("INSERT INTO t (r) VALUES (1e300)", "cannot hold 1e300"),
+        (
+            "INSERT INTO t (d) VALUES ('2024-01-31 10:00:00')",
+            "cannot hold 2024-01-31 10:00:00",
+        ),
+        (
+            "INSERT INTO t (d) VALUES (TIMESTAMP '2024-01-31 10:00:00')",
+            "cannot hold 2024-01-31T10:00:00",
+        ),
+        (
+            "INSERT INTO t (z) VALUES ('2024-01-31 10:00:00.123456789')",
+            "cannot hold 2024-01-31 10:00:00.123456789",
+        ),
+        ("INSERT INTO t (o) VALUES (2)", "cannot hold 2"),
+        ("INSERT INTO t (i) SELECT f FROM source", "cannot hold 1.7"),
+        (
+            "INSERT INTO t (f) SELECT i FROM source",
+            "cannot hold 9007199254740993",
+        ),
+        (
+            "INSERT INTO t (x) SELECT s FROM source",
+            "cannot hold 1.005",
+        ),
+        (
+            "INSERT OVERWRITE t (i, b) SELECT f, i FROM source",
+            "cannot hold 1.7",
+        ),
+        ("UPDATE t SET i = 1.7", "cannot hold 1.7"),
+        ("UPDATE t SET i = f + 0.5 WHERE f < 1", "cannot hold 0.6"),
+    ] {
+        let error = fixture.change(sql).await.expect_err(sql);
+        assert!(error.to_string().contains(expected), "{sql}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+    }
+    let wide = vec![ScalarValue::from(1.7)];
+    let refused = fixture
+        .change_with("INSERT INTO t (i) VALUES ($1)", wide)
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("cannot hold 1.7"));
+    let answer = fixture
+        .answer("SELECT i, b, x, f FROM t ORDER BY i, b")
+        .await
+        .unwrap();
+    let expected = "\
++---+---+------+--------------------+
+| i | b | x    | f                  |
++---+---+------+--------------------+
+| 1 | 2 | 1.26 | 9007199254740992.0 |
+| 1 |   | 1.26 |                    |
+|   | 2 |      | 0.1                |
+|   | 3 |      | 0.1                |
+|   |   |      |                    |
++---+---+------+--------------------+";
+    assert_eq!(answer, expected);
+}
+
+#[tokio::test]
+async fn values_inside_the_query_of_an_insert_keep_their_types() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (k INT, d DECIMAL(5, 2))",
+            "INSERT INTO t (k) SELECT count(*) FROM (VALUES (1.7), (1.2)) AS v(x) WHERE x > 1.5",
+            "INSERT INTO t (k) WITH v(x) AS (VALUES (1.7)) SELECT CAST(x * 10 AS INT) FROM v",
+            "INSERT INTO t (d, k) SELECT s.k, 2 FROM (VALUES (1.25)) AS s(k)",
+            "INSERT INTO t (k) SELECT NULL",
+        ])
+        .await;
+    let rows = fixture
+        .answer("SELECT count(*) AS n, sum(k) AS k, sum(d) AS d FROM t")
+        .await;
+    assert!(
+        rows.as_ref().unwrap().contains("| 4 | 20 | 1.25 |"),
+        "{rows:?}"
+    );
+    for sql in [
+        "INSERT INTO t (k) SELECT * FROM (VALUES (1.7)) AS v",
+        "INSERT INTO t (k) WITH v(x) AS (VALUES (1.7)) SELECT x FROM v",
+        "INSERT INTO t (d) SELECT x FROM (VALUES (1.239)) AS v(x)",
+        "CREATE TABLE u (k INT) AS SELECT 1.7 AS k",
+    ] {
+        fixture.refusal(sql).await;
+    }
+}
