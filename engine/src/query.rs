@@ -15,6 +15,7 @@ use datafusion::sql::parser::Statement as DfStatement;
 use lakegate_catalog::{At, CatalogError, PinnedCatalog, TableName, TableSnapshot};
 
 use crate::access::OnBehalf;
+use crate::change::alias;
 use crate::change::assign::{self, Assigned};
 use crate::parameters::{self, Parameters};
 use crate::session::PinnedSession;
@@ -287,6 +288,7 @@ impl Engine {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
         }
         assign::fold_names(&mut bound);
+        alias::resolve(&mut bound);
         let mut assigned = None;
         if binding == Binding::Values
             && let Some(table) = statement.assigns_to()
