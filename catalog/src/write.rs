@@ -3,6 +3,7 @@
 mod assignment;
 mod batches;
 mod columns;
+mod condition;
 mod merge;
 mod merge_rows;
 mod passage;

@@ -166,3 +166,37 @@ async fn merge_takes_arithmetic_in_its_conditions() {
         .await;
     assert!(rows.as_ref().unwrap().contains("| 2 | -17 |"), "{rows:?}");
 }
+
+#[tokio::test]
+async fn merge_takes_conditions_of_all_kinds() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (x INT, s VARCHAR, at TIMESTAMP)",
+            "INSERT INTO t VALUES (1, '1', now() - INTERVAL '3 days'), (2, 'b', now()), (3, '3', now()), (4, '4', now())",
+            "CREATE TABLE s (k VARCHAR, at TIMESTAMP)",
+            "INSERT INTO s VALUES ('1', now()), ('2', now()), ('3', now() - INTERVAL '3 days'), ('x', now())",
+        ])
+        .await;
+    let merged = fixture
+        .change(
+            "MERGE INTO t USING s ON t.x = TRY_CAST(s.k AS INT) \
+             WHEN MATCHED AND t.at + INTERVAL '1 day' < s.at THEN DELETE \
+             WHEN MATCHED AND TRY_CAST(t.s AS INT) IS NULL THEN UPDATE SET s = 'none' \
+             WHEN NOT MATCHED AND s.at > now() - INTERVAL '1 day' THEN INSERT (s) VALUES (s.k) \
+             WHEN NOT MATCHED BY SOURCE AND now() - t.at < INTERVAL '24 hours' THEN UPDATE SET s = 'alone'",
+        )
+        .await;
+    assert_eq!(merged.unwrap(), Some(4));
+    let rows = fixture
+        .answer("SELECT string_agg(s, ',' ORDER BY s) AS s FROM t")
+        .await;
+    assert!(
+        rows.as_ref().unwrap().contains("| 3,alone,none,x |"),
+        "{rows:?}"
+    );
+    let refusal = fixture
+        .refusal("MERGE INTO t USING s ON t.x = TRY_CAST(s.k AS INT) WHEN MATCHED AND random() < 0.5 THEN DELETE")
+        .await;
+    assert!(refusal.contains("each time that it is asked"), "{refusal}");
+}
