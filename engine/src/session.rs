@@ -8,9 +8,10 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::ScalarUDF;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
-use lakegate_rules::CheckedArithmetic;
+use lakegate_rules::{CheckedArithmetic, MicrosecondComparisons};
 use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
@@ -160,7 +161,7 @@ impl Engine {
             .with_runtime_env(Arc::clone(&self.runtime))
             .with_default_features()
             .with_query_planner(Arc::new(Planner))
-            .with_analyzer_rule(Arc::new(CheckedArithmetic));
+            .with_analyzer_rules(analyzer_rules());
         let functions = state.scalar_functions().get_or_insert_default();
         // Of two with one name, the later counts.
         functions.extend(self.bounded_functions.iter().cloned());
@@ -177,6 +178,14 @@ impl Engine {
         context.register_catalog(CATALOG, Arc::new(catalog));
         PinnedSession { context, pinned }
     }
+}
+
+/// DataFusion's rules between those that have to come before types are fitted to each other, and those after.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(MicrosecondComparisons));
+    rules.push(Arc::new(CheckedArithmetic));
+    rules
 }
 
 /// A session, and the versions at which it sees the catalog's tables.
