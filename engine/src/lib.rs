@@ -23,6 +23,7 @@ mod parameters;
 mod queries;
 mod query;
 mod query_log;
+mod repeated;
 mod session;
 mod show;
 mod statement;

@@ -127,3 +127,66 @@ async fn values_inside_the_query_of_an_insert_keep_their_types() {
         fixture.refusal(sql).await;
     }
 }
+
+#[tokio::test]
+async fn columns_of_an_insert_count_by_their_place_whatever_their_names() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (x BIGINT, y BIGINT)",
+            "INSERT INTO t SELECT 0, 0",
+            "INSERT INTO t SELECT count(*), count(*) FROM t",
+            "INSERT INTO t SELECT t.x, x FROM t ORDER BY x LIMIT 1",
+            "INSERT INTO t SELECT 1 AS a, 2 AS a",
+            "INSERT INTO t (y, x) SELECT 5, 5 UNION ALL SELECT 6, 6",
+            "WITH c AS (SELECT 7 AS a) INSERT INTO t SELECT a, a FROM c",
+        ])
+        .await;
+    let added = fixture.change_with(
+        "INSERT INTO t SELECT $1, $1",
+        vec![ScalarValue::from(8_i64)],
+    );
+    assert_eq!(added.await.unwrap(), Some(1));
+    let answer = fixture
+        .answer("SELECT count(*) AS n, sum(x) AS x, sum(y) AS y FROM t")
+        .await;
+    assert!(
+        answer.as_ref().unwrap().contains("| 8 | 28 | 29 |"),
+        "{answer:?}"
+    );
+    let (text, session) = (
+        "INSERT INTO t SELECT 0, 0".into(),
+        crate::fixture::session(),
+    );
+    let prepared = fixture.queries.prepare(&text, &session, &fixture.caller);
+    prepared.await.unwrap();
+    fixture.changes(&["INSERT OVERWRITE t SELECT 9, 9"]).await;
+}
+
+#[tokio::test]
+async fn new_table_whose_columns_would_have_one_name_is_refused_with_the_name() {
+    let fixture = Fixture::new().await;
+    for (query, expected) in [
+        (
+            "SELECT 1 AS a, 2 AS b, 3 AS a",
+            "the name `a`: those at 1 and 3",
+        ),
+        (
+            "SELECT count(*), count(*) FROM (VALUES (1)) AS v",
+            "the name `count(*)`: those at 1 and 2",
+        ),
+        (
+            "SELECT x, x FROM (VALUES (1)) AS v(x)",
+            "the name `v.x`: those at 1 and 2",
+        ),
+    ] {
+        let sql = format!("CREATE TABLE t AS {query}");
+        let error = fixture.change(&sql).await.expect_err(&sql);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+        assert!(error.to_string().contains(expected), "{sql}: {error}");
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("AS name")),
+            "{sql}"
+        );
+    }
+}
