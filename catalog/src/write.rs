@@ -6,6 +6,7 @@ mod columns;
 mod condition;
 mod merge;
 mod merge_rows;
+mod misfit;
 mod passage;
 mod rows;
 mod run;

@@ -190,3 +190,85 @@ async fn new_table_whose_columns_would_have_one_name_is_refused_with_the_name() 
         );
     }
 }
+
+#[tokio::test]
+async fn values_of_another_kind_than_their_column_are_refused_with_the_way_out() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (i INT, at TIMESTAMP, z TIMESTAMP WITH TIME ZONE, d DATE, b BYTEA)",
+            "CREATE TABLE s AS SELECT 5 AS n, '2024-01-31T10:00:00-05:00' AS text",
+            "INSERT INTO t VALUES (1, '2024-01-31T10:00:00Z', '2024-01-31T10:00:00+02:00', '2024-01-31', 'bytes')",
+            "INSERT INTO t (at, d) VALUES (to_timestamp(1700000000), CAST(to_timestamp(0) AS DATE))",
+            "INSERT INTO t (at, d, b) SELECT CASE WHEN n = 0 THEN n END, CASE WHEN n = 0 THEN n END, NULL FROM s",
+        ])
+        .await;
+    for (sql, expected, way_out) in [
+        (
+            "INSERT INTO t (at) VALUES (1700000000)",
+            "cannot hold 1700000000: it is no time",
+            "to_timestamp",
+        ),
+        (
+            "INSERT INTO t (z) VALUES (1.5)",
+            "cannot hold 1.5: it is no time",
+            "to_timestamp",
+        ),
+        (
+            "INSERT INTO t (at) VALUES (true)",
+            "cannot hold true: it is no time",
+            "TIMESTAMP '",
+        ),
+        (
+            "INSERT INTO t (d) VALUES (5)",
+            "cannot hold 5: it is no date",
+            "DATE '",
+        ),
+        (
+            "INSERT INTO t (d) SELECT n FROM s",
+            "cannot hold 5: it is no date",
+            "DATE '",
+        ),
+        (
+            "INSERT INTO t (b) VALUES (1)",
+            "cannot hold 1: it is no bytes",
+            "X'",
+        ),
+        (
+            "INSERT INTO t (i) VALUES (DATE '2024-01-31')",
+            "it is no number",
+            "date_part",
+        ),
+        ("UPDATE t SET i = at", "it is no number", "date_part"),
+        (
+            "UPDATE t SET at = i",
+            "cannot hold 1: it is no time",
+            "to_timestamp",
+        ),
+        (
+            "INSERT INTO t (at) VALUES ('2024-01-31T10:00:00+02:00')",
+            "it has a zone",
+            "leave the zone out",
+        ),
+        (
+            "INSERT INTO t (at) SELECT text FROM s",
+            "it has a zone",
+            "WITH TIME ZONE",
+        ),
+        (
+            "MERGE INTO t USING s ON false WHEN NOT MATCHED THEN INSERT (at) VALUES (s.text)",
+            "it has a zone",
+            "leave the zone out",
+        ),
+    ] {
+        let error = fixture.change(sql).await.expect_err(sql);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+        assert!(error.to_string().contains(expected), "{sql}: {error}");
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains(way_out), "{sql}: {hint}");
+    }
+    let answer = fixture
+        .answer("SELECT count(*) AS n FROM t WHERE at IS NULL")
+        .await;
+    assert!(answer.as_ref().unwrap().contains("| 1 |"), "{answer:?}");
+}
