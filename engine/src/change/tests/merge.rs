@@ -200,3 +200,31 @@ async fn merge_takes_conditions_of_all_kinds() {
         .await;
     assert!(refusal.contains("each time that it is asked"), "{refusal}");
 }
+
+#[tokio::test]
+async fn several_rows_may_delete_one_where_nothing_but_the_match_is_asked() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t AS SELECT * FROM (VALUES (1, 1), (2, 2)) AS v(k, n)",
+            "CREATE TABLE s AS SELECT * FROM (VALUES (1, 5), (1, 6), (2, 0)) AS v(k, n)",
+        ])
+        .await;
+    let merge = "MERGE INTO t USING s ON t.k = s.k";
+    for clauses in [
+        "WHEN MATCHED AND s.n > 4 THEN DELETE",
+        "WHEN MATCHED AND t.k = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET n = 0",
+        "WHEN MATCHED AND s.n = 5 THEN UPDATE SET n = 0 WHEN MATCHED THEN DELETE",
+    ] {
+        let refusal = fixture.refusal(&format!("{merge} {clauses}")).await;
+        assert!(
+            refusal.contains("`default.t`: k = 1\n"),
+            "{clauses}: {refusal}"
+        );
+    }
+    // One of the rows that match is the only one that does something.
+    let one = format!("{merge} WHEN MATCHED AND s.n = 5 THEN UPDATE SET n = 7");
+    assert_eq!(fixture.change(&one).await.unwrap(), Some(1));
+    let all = format!("{merge} WHEN MATCHED THEN DELETE");
+    assert_eq!(fixture.change(&all).await.unwrap(), Some(2));
+}
