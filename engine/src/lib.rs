@@ -29,6 +29,7 @@ mod show;
 mod statement;
 mod time_travel;
 mod time_zone;
+mod told;
 mod watched;
 
 pub use access::{Caller, Grants, Login, NewUser, Right, TablePattern, UserEntry, UserFile, Users};

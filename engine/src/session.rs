@@ -16,7 +16,7 @@ use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded;
-use crate::explain::Planner;
+use crate::explain::{Planner, SettingsWithoutFolders};
 use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::{EngineError, StatementOptions};
@@ -183,6 +183,7 @@ impl Engine {
 /// DataFusion's rules between those that have to come before types are fitted to each other, and those after.
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(SettingsWithoutFolders));
     rules.insert(0, Arc::new(MicrosecondComparisons));
     rules.push(Arc::new(CheckedArithmetic));
     rules
