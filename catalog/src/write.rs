@@ -3,8 +3,10 @@
 mod assignment;
 mod batches;
 mod columns;
+mod condition;
 mod merge;
 mod merge_rows;
+mod misfit;
 mod passage;
 mod rows;
 mod run;

@@ -89,3 +89,20 @@ async fn numbers_that_fit_are_what_they_were() {
         .await;
     assert!(least.unwrap().contains("| -9223372036854775808 | Int64 |"));
 }
+
+#[tokio::test]
+async fn grouping_sets_take_arithmetic() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t AS SELECT * FROM (VALUES (1), (2)) AS t(a)"])
+        .await;
+    for sets in [
+        "CUBE (a * 2)",
+        "ROLLUP (a + 1)",
+        "GROUPING SETS ((a * 2), ())",
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM t GROUP BY {sets}");
+        let answer = fixture.answer(&sql).await.expect(&sql);
+        assert!(answer.contains("| 2 |"), "{sql}: {answer}");
+    }
+}

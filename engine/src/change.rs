@@ -1,5 +1,6 @@
 //! Statements that change tables. Every change is a commit through the gate, or none.
 
+pub(crate) mod alias;
 pub(crate) mod assign;
 mod merge;
 
@@ -395,7 +396,9 @@ fn row_change(dml: &DmlStatement) -> Result<(RowChange, Option<Expr>), EngineErr
         table => table,
     };
     if !matches!(table, LogicalPlan::TableScan(_)) {
-        return Err(not_supported("DELETE with LIMIT, and UPDATE with FROM,"));
+        return Err(not_supported(
+            "UPDATE with FROM, or with columns behind its alias,",
+        ));
     }
     let assigned = match &change {
         RowChange::Update(assigned) => assigned.as_slice(),

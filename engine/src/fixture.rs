@@ -1,5 +1,6 @@
 //! An engine for tests, over a catalog in a folder of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::{
 };
 
 pub(crate) struct Fixture {
-    _folder: TempDir,
+    folder: TempDir,
     pub(crate) queries: Arc<Queries>,
     /// Who asks.
     pub(crate) caller: Caller,
@@ -26,6 +27,9 @@ pub(crate) struct Fixture {
 fn noon() -> DateTime<Utc> {
     DateTime::from_timestamp(1_763_640_000, 0).unwrap()
 }
+
+/// The name of the folder for spilled rows.
+const SPILL: &str = "spill";
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
@@ -39,7 +43,7 @@ impl Fixture {
         });
         let options = EngineOptions {
             memory_limit: Some(256 << 20),
-            temp_dir: None,
+            temp_dir: Some(folder.path().join(SPILL)),
             target_partitions: Some(2),
         };
         let engine = Engine::new(catalog.await.unwrap(), &options).unwrap();
@@ -49,7 +53,7 @@ impl Fixture {
             waiting: 4,
         };
         Self {
-            _folder: folder,
+            folder,
             queries: Queries::start(
                 engine,
                 QueriesOptions {
@@ -60,6 +64,16 @@ impl Fixture {
             ),
             caller: caller(Grants::EVERYTHING),
         }
+    }
+
+    /// The folder for spilled rows.
+    pub(crate) fn spill_folder(&self) -> String {
+        self.folder.path().join(SPILL).display().to_string()
+    }
+
+    /// The folder of a table.
+    pub(crate) fn folder_of(&self, table: &str) -> PathBuf {
+        self.folder.path().join("warehouse/default").join(table)
     }
 
     /// From here on, who asks may do only this.

@@ -17,17 +17,20 @@ mod fixture;
 mod ingest;
 mod listing;
 mod maintenance;
+mod now;
 mod overlay;
 mod parameters;
 mod queries;
 mod query;
 mod query_log;
+mod repeated;
 mod session;
 mod show;
 mod spill;
 mod statement;
 mod time_travel;
 mod time_zone;
+mod told;
 mod watched;
 
 pub use access::{

@@ -15,8 +15,10 @@ use datafusion::sql::parser::Statement as DfStatement;
 use lakegate_catalog::{At, CatalogError, PinnedCatalog, TableName, TableSnapshot};
 
 use crate::access::OnBehalf;
+use crate::change::alias;
 use crate::change::assign::{self, Assigned};
 use crate::parameters::{self, Parameters};
+use crate::repeated;
 use crate::session::PinnedSession;
 use crate::show;
 use crate::statement::written_here;
@@ -287,6 +289,7 @@ impl Engine {
             parameters::bind(&mut bound, statement.options.parameters, &parameters)?;
         }
         assign::fold_names(&mut bound);
+        alias::resolve(&mut bound);
         let mut assigned = None;
         if binding == Binding::Values
             && let Some(table) = statement.assigns_to()
@@ -298,11 +301,7 @@ impl Engine {
             assigned.apply(&mut bound)?;
             plan_source(&session, &mut bound).await?;
         }
-        let plan = session
-            .state()
-            .statement_to_plan(bound)
-            .await
-            .map_err(EngineError::from_planning)?;
+        let plan = repeated::plan(&session, bound, false).await?;
         seen.tables.extend(pinned.versions());
         Ok(Planned {
             session,
@@ -378,9 +377,7 @@ async fn plan_source(session: &SessionContext, bound: &mut DfStatement) -> Resul
     let Some(source) = assign::replace_query(bound, rows) else {
         return Ok(());
     };
-    let state = session.state();
-    let planned = state.statement_to_plan(source).await;
-    let planned = planned.map_err(EngineError::from_planning)?;
+    let planned = repeated::plan(session, source, true).await?;
     let columns = planned.schema().columns().into_iter().enumerate();
     // Names may repeat: it is their place that counts.
     let columns =

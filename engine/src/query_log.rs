@@ -240,6 +240,30 @@ async fn keep(tables: &SystemTables, table: SystemTable, rows: Vec<Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn record_of_a_failure_names_no_path_of_the_server() {
+        let fixture = Fixture::new().await;
+        fixture.changes(&["CREATE TABLE t AS SELECT 1 AS a"]).await;
+        for file in std::fs::read_dir(fixture.folder_of("t")).unwrap() {
+            let path = file.unwrap().path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "parquet")
+            {
+                std::fs::remove_file(path).unwrap();
+            }
+        }
+        let error = fixture.answer("SELECT a FROM t").await.unwrap_err();
+        assert!(error.to_string().contains("warehouse"), "{error}");
+        let answer = fixture
+            .answer("SELECT error FROM lakegate.queries WHERE state = 'failed'")
+            .await
+            .unwrap();
+        assert!(answer.contains("its log says why"), "{answer}");
+        assert!(!answer.contains("warehouse"), "{answer}");
+    }
 
     #[test]
     fn long_sql_is_cut_between_letters() {

@@ -9,14 +9,16 @@ use datafusion::catalog::{
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
-use lakegate_rules::CheckedArithmetic;
+use lakegate_rules::{CheckedArithmetic, MicrosecondComparisons};
 use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded;
-use crate::explain::Planner;
+use crate::explain::{Planner, SettingsWithoutFolders};
+use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::spill::SpillFolder;
 use crate::{EngineError, StatementOptions};
@@ -177,6 +179,15 @@ impl Engine {
     }
 }
 
+/// DataFusion's rules between those that have to come before types are fitted to each other, and those after.
+fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules = Analyzer::new().rules;
+    rules.insert(0, Arc::new(SettingsWithoutFolders));
+    rules.insert(0, Arc::new(MicrosecondComparisons));
+    rules.push(Arc::new(CheckedArithmetic));
+    rules
+}
+
 /// A session, and the versions at which it sees the catalog's tables.
 pub(crate) struct PinnedSession {
     pub(crate) context: SessionContext,
@@ -193,10 +204,11 @@ fn session_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(Planner))
-        .with_analyzer_rule(Arc::new(CheckedArithmetic));
+        .with_analyzer_rules(analyzer_rules());
     let functions = state.scalar_functions().get_or_insert_default();
     // Of two with one name, the later counts.
     functions.extend(bounded::functions(memory_limit));
+    functions.push(now::function());
     state.build()
 }
 

@@ -10,8 +10,8 @@ use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast::{
-    Expr, LimitClause, ObjectName, Query, Spanned, Statement as SqlStatement, TableFactor, Value,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Expr, Ident, LimitClause, ObjectName, Query, Spanned, Statement as SqlStatement, TableFactor,
+    Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan};
 use lakegate_catalog::TableName;
@@ -300,16 +300,18 @@ pub(crate) fn place_of(location: Location) -> Option<Place> {
 
 /// The name as DataFusion reads it: in lower case where it is not quoted.
 pub(crate) fn written_parts(name: &ObjectName) -> Option<Vec<String>> {
-    name.0
-        .iter()
-        .map(|part| {
-            let ident = part.as_ident()?;
-            Some(match ident.quote_style {
-                Some(_) => ident.value.clone(),
-                None => ident.value.to_ascii_lowercase(),
-            })
-        })
+    let parts = name.0.iter();
+    parts
+        .map(|part| part.as_ident().map(written_name))
         .collect()
+}
+
+/// As [`written_parts`], of one part.
+pub(crate) fn written_name(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_ascii_lowercase(),
+    }
 }
 
 fn lower(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use arrow_flight::error::FlightError;
 use datafusion::arrow::error::ArrowError;
-use lakegate_engine::{EngineError, ErrorKind};
+use lakegate_engine::EngineError;
 use tonic::{Code, Status};
 use tracing::error;
 
@@ -12,24 +12,20 @@ use crate::seal::SealError;
 ///
 /// What only concerns the server goes to its log: a client would learn paths and hosts from it.
 pub(crate) fn of_engine(failure: &EngineError) -> Status {
-    let kind = failure.kind();
-    let code = Code::from_i32(kind.grpc_code());
-    if matches!(kind, ErrorKind::Failed | ErrorKind::Bug) {
+    let code = Code::from_i32(failure.kind().grpc_code());
+    if failure.is_untold() {
         error!(error = %failure, source = ?std::error::Error::source(failure), "a statement failed");
-        return Status::new(
-            code,
-            "the server could not carry the statement out; its log says why",
-        );
+        return Status::new(code, failure.told());
     }
-    let text = |text: &str| without_locations(text);
     let place = failure.place().map(|place| format!("{place}: "));
-    let hint = failure.hint().map(|hint| format!("\nhint: {}", text(hint)));
-    let message = text(&failure.to_string());
+    let hint = failure.told_hint();
+    let hint = hint.map(|hint| format!("\nhint: {}", short(hint)));
     Status::new(
         code,
         format!(
-            "{}{message}{}",
+            "{}{}{}",
             place.unwrap_or_default(),
+            short(failure.told()),
             hint.unwrap_or_default()
         ),
     )
@@ -38,17 +34,12 @@ pub(crate) fn of_engine(failure: &EngineError) -> Status {
 /// Bytes of the longest message: it travels in a header, of which clients take 8 KiB.
 const MOST_MESSAGE_BYTES: usize = 3 << 10;
 
-/// A message without the places of files, and no longer than clients take.
-fn without_locations(message: &str) -> String {
-    let words = message.split(' ').map(|word| match word.contains("://") {
-        true => "its location",
-        false => word,
-    });
-    let message = words.collect::<Vec<_>>().join(" ");
-    let end = message.floor_char_boundary(MOST_MESSAGE_BYTES);
-    match end < message.len() {
-        true => format!("{} ...", &message[..end]),
-        false => message,
+/// A text no longer than clients take.
+fn short(text: String) -> String {
+    let end = text.floor_char_boundary(MOST_MESSAGE_BYTES);
+    match end < text.len() {
+        true => format!("{} ...", &text[..end]),
+        false => text,
     }
 }
 

@@ -83,7 +83,7 @@ pub(crate) fn checked(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 }
 
 /// The columns that the expressions of a plan see.
-fn schema_of_expressions(plan: &LogicalPlan) -> DFSchema {
+pub(crate) fn schema_of_expressions(plan: &LogicalPlan) -> DFSchema {
     let mut schema = merge_schema(&plan.inputs());
     match plan {
         LogicalPlan::TableScan(scan) => schema.merge(&scan.projected_schema),

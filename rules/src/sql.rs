@@ -2,11 +2,14 @@
 //!
 //! Whoever reads SQL makes tokens with [`tokenize`], and parses them with [`parse_statements`] or [`parse_expression`].
 //! This is the only place that makes a parser (a lint forbids the others): it gives `IS DISTINCT FROM` its precedence
-//! (`distinct.rs`), and refuses what DataFusion would drop (`unsupported.rs`).
+//! (`distinct.rs`), writes timestamps in microseconds (`timestamp.rs`), and refuses what DataFusion would drop (`unsupported.rs`).
 
 mod depth;
 mod distinct;
+mod timestamp;
 mod unsupported;
+
+pub(crate) use timestamp::is_finer as is_finer_than_microseconds;
 
 use std::collections::VecDeque;
 
@@ -63,6 +66,7 @@ pub fn parse_expression(tokens: Vec<TokenWithSpan>) -> Result<Expr, DataFusionEr
         ))));
     }
     distinct::put_back(&mut parsed.expr);
+    timestamp::in_microseconds(&mut parsed.expr);
     unsupported::refuse(&parsed.expr).map_err(sql_error)?;
     Ok(parsed.expr)
 }
@@ -72,6 +76,7 @@ fn finish(statement: &mut Statement) -> Result<(), DataFusionError> {
     match statement {
         Statement::Statement(statement) => {
             distinct::put_back(statement.as_mut());
+            timestamp::in_microseconds(statement.as_mut());
             unsupported::refuse(statement.as_ref()).map_err(sql_error)
         }
         Statement::Explain(explain) => finish(&mut explain.statement),

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::columns::keeps_every_value;
+use super::misfit::misfit;
 use super::source::text_like_null;
 use crate::{CatalogError, TableName};
 
@@ -133,6 +134,9 @@ impl IntoColumn {
     /// The values in the column's type.
     fn assigned(&self, before: &ArrayRef) -> Result<ArrayRef> {
         let to = &self.column.data_type;
+        if let Some((row, why, way_out)) = misfit(before, to)? {
+            return Err(self.refused(before, row, why, way_out.to_owned()));
+        }
         let value = ColumnarValue::Array(Arc::clone(before));
         let after = match value.cast_to(to, None) {
             Ok(after) => after.to_array(before.len())?,
@@ -174,19 +178,24 @@ impl IntoColumn {
     }
 
     fn does_not_hold(&self, before: &ArrayRef, row: usize, why: &str) -> DataFusionError {
-        let AssignedColumn {
-            name, type_name, ..
-        } = &self.column;
+        let type_name = &self.column.type_name;
+        let way_out = format!(
+            "say what is meant in the SQL, for example `CAST(... AS {type_name})` or `round(...)`"
+        );
+        self.refused(before, row, why, way_out)
+    }
+
+    fn refused(
+        &self,
+        before: &ArrayRef,
+        row: usize,
+        why: &str,
+        way_out: String,
+    ) -> DataFusionError {
+        let (name, table) = (&self.column.name, &self.assignments.table);
         let value = array_value_to_string(before, row).unwrap_or_default();
-        self.assignments.refused(
-            format!(
-                "column `{name}` of `{}` cannot hold {value}: {why}",
-                self.assignments.table
-            ),
-            format!(
-                "say what is meant in the SQL, for example `CAST(... AS {type_name})` or `round(...)`"
-            ),
-        )
+        let message = format!("column `{name}` of `{table}` cannot hold {value}: {why}");
+        self.assignments.refused(message, way_out)
     }
 }
 

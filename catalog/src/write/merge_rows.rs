@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::util::display::array_value_to_string;
-use datafusion::common::{Column, DataFusionError, JoinType, TableReference};
+use datafusion::common::{Column, DFSchema, DataFusionError, JoinType, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::functions_window::expr_fn::row_number;
@@ -13,7 +14,9 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::CommitProperties;
 
+use super::condition::{simplifier, writable};
 use super::merge::{Planned, PlannedMerge, RowAction, SOURCE, TARGET, merge};
+use super::rows::or_conflict;
 use super::run::{source_failed, starting_over};
 use super::source::{FirstError, keeping_errors_of_any_rows};
 use super::{Changed, SchemaEvolution, WriteContext};
@@ -106,6 +109,32 @@ impl RowMerge {
     }
 }
 
+impl RowMerge {
+    /// The merge with conditions that delta-rs can write down.
+    fn writable(
+        &self,
+        session: &SessionContext,
+        columns: &SchemaRef,
+        source: &DFSchema,
+    ) -> Result<PlannedMerge, DataFusionError> {
+        let source = DFSchema::try_from_qualified_schema(SOURCE, source.as_arrow())?;
+        let target = DFSchema::try_from_qualified_schema(TARGET, columns)?;
+        let both = source.join(&target)?;
+        let simplifier = simplifier(session, &both);
+        let mut merge = self.planned();
+        merge.on = writable(merge.on, &both, &simplifier)?;
+        let matched = merge.matched.iter_mut().map(|(_, clause)| clause);
+        let others = merge.not_matched_by_source.iter_mut();
+        let others = others.map(|(_, clause)| clause);
+        for clause in matched.chain(&mut merge.not_matched).chain(others) {
+            if let Some(when) = clause.when.take() {
+                clause.when = Some(writable(when, &both, &simplifier)?);
+            }
+        }
+        Ok(merge)
+    }
+}
+
 impl Catalog {
     /// Merges rows into a table in one commit through the gate. When other writers change the table meanwhile, it starts
     /// over, a few times. The number of rows that were inserted, updated or deleted is returned.
@@ -139,11 +168,19 @@ impl Catalog {
         let errors = FirstError::default();
         let source = keeping_errors_of_any_rows(rows.source.clone(), name, &errors);
         let source = source.map_err(|error| unplanned(name, error))?;
+        let planned = rows.writable(session, &table.columns()?.schema, source.schema());
+        let planned = planned.map_err(|error| {
+            CatalogError::invalid(
+                format!("a condition of the merge into `{name}` cannot be planned: {error}"),
+                "write it over the columns of the source and the table".to_owned(),
+            )
+        })?;
+        let log = table.table.log_store();
         let merged = merge(
             session,
             &table.table,
             SchemaEvolution::Refuse,
-            rows.planned(),
+            planned,
             source,
             CommitProperties::default(),
         )
@@ -162,7 +199,10 @@ impl Catalog {
             Err(CatalogError::Failed { message, source }) => {
                 return Err(match errors.take() {
                     Some(error) => source_failed(name, error),
-                    None => CatalogError::Failed { message, source },
+                    None => {
+                        let error = CatalogError::Failed { message, source };
+                        or_conflict(error, name, &log, before).await
+                    }
                 });
             }
             concluded => concluded?,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::prelude::SessionContext;
+use deltalake::logstore::LogStoreRef;
 
+use super::condition::{simplifier, writable};
 use super::run::{delta_session, starting_over, writer_properties};
 use super::{WriteContext, WriteOutcome, Written};
 use crate::gate::Trust;
@@ -65,13 +66,14 @@ impl Catalog {
         let table = self.open_existing(name, context, trust).await?;
         let columns = DFSchema::try_from(table.columns()?.schema.as_ref().clone());
         let columns = columns.map_err(|error| unplanned(name, &error))?;
+        let simplifier = simplifier(session, &columns);
         let planned = |expr: &Expr| {
-            let planned = plan(expr, &columns);
+            let planned = plan(expr, &columns, &simplifier);
             planned.map_err(|error| unplanned(name, &error))
         };
         let before = table.version();
         let condition = match condition.map(planned).transpose()? {
-            Some(condition) => match Met::of(condition, &columns) {
+            Some(condition) => match Met::of(condition, &columns, &simplifier) {
                 Ok(Met::Always) => None,
                 Ok(Met::Never) => return self.changed(&table, before, Some(0)).await,
                 Ok(Met::BySome(condition)) => Some(condition),
@@ -112,7 +114,11 @@ impl Catalog {
         };
         let rows = result.as_ref().ok().and_then(|(_, rows)| *rows);
         let result = result.map(|(table, _)| table);
-        let table = self.conclude(table, result).await?;
+        let log = table.table.log_store();
+        let table = match self.conclude(table, result).await {
+            Err(error) => return Err(or_conflict(error, name, &log, before).await),
+            Ok(table) => table,
+        };
         self.changed(&table, before, rows).await
     }
 
@@ -135,6 +141,26 @@ impl Catalog {
     }
 }
 
+/// The error of an operation with a condition; a conflict when other writers changed the table meanwhile: delta-rs reads
+/// the condition again then, from the SQL that it wrote, and may fail ([`writable`]).
+pub(super) async fn or_conflict(
+    error: CatalogError,
+    name: &TableName,
+    log: &LogStoreRef,
+    before: i64,
+) -> CatalogError {
+    let (CatalogError::Failed { .. }, Ok(version)) = (&error, u64::try_from(before)) else {
+        return error;
+    };
+    match log.get_latest_version(version).await {
+        Ok(latest) if latest > version => CatalogError::Conflict {
+            message: format!("other writers changed `{name}` at the same time"),
+            source: Some(Box::new(error)),
+        },
+        _ => error,
+    }
+}
+
 /// Which rows meet a condition.
 enum Met {
     Always,
@@ -145,8 +171,12 @@ enum Met {
 
 impl Met {
     /// delta-rs takes a condition that names no column for one over partitions, and a null for one that all of them meet.
-    fn of(condition: Expr, columns: &DFSchema) -> Result<Self, DataFusionError> {
-        let condition = simplifier(columns).simplify(condition)?;
+    fn of(
+        condition: Expr,
+        columns: &DFSchema,
+        simplifier: &ExprSimplifier,
+    ) -> Result<Self, DataFusionError> {
+        let condition = writable(condition, columns, simplifier)?;
         if let Expr::Literal(value, _) = &condition {
             return Ok(match value {
                 ScalarValue::Boolean(Some(true)) => Self::Always,
@@ -160,22 +190,19 @@ impl Met {
     }
 }
 
-fn simplifier(columns: &DFSchema) -> ExprSimplifier {
-    let context = SimplifyContext::builder()
-        .with_schema(Arc::new(columns.clone()))
-        .build();
-    ExprSimplifier::new(context)
-}
-
 /// An expression over the columns of the table alone, with both sides of each operator in one type.
-fn plan(expr: &Expr, columns: &DFSchema) -> Result<Expr, DataFusionError> {
+fn plan(
+    expr: &Expr,
+    columns: &DFSchema,
+    simplifier: &ExprSimplifier,
+) -> Result<Expr, DataFusionError> {
     let expr = expr.clone().transform(|expr| {
         Ok(match expr {
             Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
             other => Transformed::no(other),
         })
     })?;
-    simplifier(columns).coerce(expr.data, columns)
+    simplifier.coerce(expr.data, columns)
 }
 
 fn unplanned(name: &TableName, error: &DataFusionError) -> CatalogError {

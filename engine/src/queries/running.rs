@@ -336,7 +336,7 @@ impl Recording {
         self.queries.audit(error, &self.caller);
         match error {
             EngineError::Cancelled => self.conclude_as(QueryState::Cancelled, None),
-            error => self.conclude_as(QueryState::Failed, Some(error.to_string())),
+            error => self.conclude_as(QueryState::Failed, Some(error.told())),
         }
     }
 

@@ -2,8 +2,8 @@
 
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
-    ColumnOption, CreateTable, DataType as SqlType, HiveDistributionStyle, ObjectName, ObjectType,
-    Query, SetExpr, Statement as SqlStatement,
+    ColumnOption, CreateTable, DataType as SqlType, Delete, FromTable, HiveDistributionStyle,
+    ObjectName, ObjectType, Query, SetExpr, Statement as SqlStatement, TableFactor,
 };
 
 use super::{Statement, written_parts};
@@ -35,6 +35,11 @@ impl Statement {
             && let SqlStatement::CreateTable(create) = statement.as_ref()
         {
             expect_plain_columns(create)?;
+        }
+        if let DfStatement::Statement(statement) = &self.inner
+            && let SqlStatement::Delete(delete) = statement.as_ref()
+        {
+            expect_plain_delete(delete)?;
         }
         if is_change || self.maintenance.is_some() || self.is_reading() {
             return Ok(());
@@ -186,6 +191,54 @@ pub(super) fn take_partitions(statement: &mut DfStatement) -> Result<Vec<String>
         names.extend(written_parts(&name).unwrap_or_default());
     }
     Ok(names)
+}
+
+/// Refuses a DELETE of anything but the rows of one table that meet a condition.
+fn expect_plain_delete(delete: &Delete) -> Result<(), EngineError> {
+    let (has_from, tables) = match &delete.from {
+        FromTable::WithFromKeyword(tables) => (true, tables),
+        FromTable::WithoutKeyword(tables) => (false, tables),
+    };
+    let is_one = match tables.as_slice() {
+        [table] => table.joins.is_empty(),
+        _ => false,
+    };
+    let has_columns = tables.iter().any(|table| match &table.relation {
+        TableFactor::Table { alias, .. } => alias.as_ref().is_some_and(|a| !a.columns.is_empty()),
+        _ => false,
+    });
+    let merge = "use MERGE with `WHEN MATCHED THEN DELETE`";
+    let condition = "say in the condition which rows are meant";
+    let query = "ask for the rows by a SELECT before";
+    let refused = [
+        (!has_from, "`DELETE` without `FROM`", "write `DELETE FROM`"),
+        (
+            !delete.tables.is_empty() || !is_one,
+            "`DELETE` of more than one table",
+            merge,
+        ),
+        (delete.using.is_some(), "`USING` in a DELETE", merge),
+        (
+            has_columns,
+            "an alias with columns in a DELETE",
+            "leave the columns out",
+        ),
+        (delete.returning.is_some(), "`RETURNING` in a DELETE", query),
+        (delete.output.is_some(), "`OUTPUT` in a DELETE", query),
+        (
+            !delete.order_by.is_empty(),
+            "`ORDER BY` in a DELETE",
+            condition,
+        ),
+        (delete.limit.is_some(), "`LIMIT` in a DELETE", condition),
+    ];
+    match refused.iter().find(|(is_written, ..)| *is_written) {
+        Some((_, what, hint)) => Err(EngineError::Unsupported {
+            message: format!("{what} is not supported here"),
+            hint: Some((*hint).to_owned()),
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses columns that a table would not keep as they are written.
