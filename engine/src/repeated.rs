@@ -22,7 +22,9 @@ pub(crate) async fn plan(
     is_inserted: bool,
 ) -> Result<LogicalPlan, EngineError> {
     let state = session.state();
-    let error = match state.statement_to_plan(statement.clone()).await {
+    // Boxed, since these futures are large, and there are two.
+    let planned = Box::pin(state.statement_to_plan(statement.clone()));
+    let error = match planned.await {
         Err(error) if is_repeated(&error) => error,
         planned => return planned.map_err(EngineError::from_planning),
     };
@@ -39,7 +41,7 @@ pub(crate) async fn plan(
         SqlStatement::CreateTable(_) => return Err(of_new_table(&error)),
         _ => return Err(EngineError::from_planning(error)),
     }
-    let again = state.statement_to_plan(DfStatement::Statement(statement));
+    let again = Box::pin(state.statement_to_plan(DfStatement::Statement(statement)));
     again.await.map_err(EngineError::from_planning)
 }
 
