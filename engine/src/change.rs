@@ -92,7 +92,17 @@ impl Engine {
         rows: &[Vec<ScalarValue>],
         behalf: OnBehalf<'_>,
     ) -> Result<Change, EngineError> {
-        let mut rows = rows.iter().map(|values| crate::queries::named(values));
+        let rows = rows.iter().map(|values| crate::queries::named(values));
+        let rows: Vec<Parameters> = rows.collect();
+        let all = match rows.len() {
+            0 | 1 => None,
+            _ => assign::insert_of_all(statement, &rows)?,
+        };
+        let (statement, rows) = match &all {
+            Some(all) => (all, Vec::new()),
+            None => (statement, rows),
+        };
+        let mut rows = rows.into_iter();
         let first = rows.next().unwrap_or_default();
         let first = self.plan_once(statement, first, None, behalf).await?;
         let pins = first.pins.clone();

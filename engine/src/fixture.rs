@@ -89,14 +89,21 @@ impl Fixture {
         sql: &str,
         values: Vec<ScalarValue>,
     ) -> Result<Option<u64>, EngineError> {
-        let request = request(sql, values.clone());
-        let rows = match values.is_empty() {
-            true => Vec::new(),
-            false => vec![values],
-        };
-        let changed = self
-            .queries
-            .change(Uuid::now_v7(), &request, &rows, self.caller.clone());
+        match values.is_empty() {
+            true => self.change_with_rows(sql, &[]).await,
+            false => self.change_with_rows(sql, &[values]).await,
+        }
+    }
+
+    /// Makes a change, with each of several rows of values.
+    pub(crate) async fn change_with_rows(
+        &self,
+        sql: &str,
+        rows: &[Vec<ScalarValue>],
+    ) -> Result<Option<u64>, EngineError> {
+        let request = request(sql, rows.first().cloned().unwrap_or_default());
+        let caller = self.caller.clone();
+        let changed = self.queries.change(Uuid::now_v7(), &request, rows, caller);
         changed.await
     }
 

@@ -21,8 +21,9 @@ use datafusion::sql::sqlparser::ast::{
 use lakegate_catalog::{AssignedColumn, Assignments, CatalogError, TableSnapshot, function_name};
 use lakegate_rules::sql_type;
 
-use crate::EngineError;
+use crate::parameters::{self, Parameters};
 use crate::statement::written_parts;
+use crate::{EngineError, Statement};
 
 /// The columns of a statement's table, each with its function.
 #[derive(Debug, Clone)]
@@ -83,6 +84,9 @@ pub(crate) fn fold_names(statement: &mut DfStatement) {
 
 /// Puts a query in the place of that of an INSERT, which is returned. None when it has no query, but plain values.
 pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Option<DfStatement> {
+    if inserted_values(statement).is_some() {
+        return None;
+    }
     let DfStatement::Statement(statement) = statement else {
         return None;
     };
@@ -90,9 +94,6 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
         return None;
     };
     let source = insert.source.as_mut()?;
-    if plain_values(source).is_some() {
-        return None;
-    }
     let DfStatement::Statement(by) = by else {
         return None;
     };
@@ -105,10 +106,45 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
 
 /// The values of an INSERT that has nothing else.
 fn plain_values(source: &mut Query) -> Option<&mut Values> {
+    let has_more = source.with.is_some()
+        || source.order_by.is_some()
+        || source.limit_clause.is_some()
+        || source.fetch.is_some();
     match source.body.as_mut() {
-        SetExpr::Values(values) if source.with.is_none() => Some(values),
+        SetExpr::Values(values) if !has_more => Some(values),
         _ => None,
     }
+}
+
+/// The values of a statement that inserts plain ones.
+fn inserted_values(statement: &mut DfStatement) -> Option<&mut Values> {
+    let DfStatement::Statement(statement) = statement else {
+        return None;
+    };
+    match statement.as_mut() {
+        SqlStatement::Insert(insert) => plain_values(insert.source.as_mut()?),
+        _ => None,
+    }
+}
+
+/// An INSERT of plain values, with those of all rows of parameters. None when the statement is something else.
+pub(crate) fn insert_of_all(
+    statement: &Statement,
+    rows: &[Parameters],
+) -> Result<Option<Statement>, EngineError> {
+    let mut all = statement.clone();
+    let Some(values) = inserted_values(&mut all.inner) else {
+        return Ok(None);
+    };
+    values.rows.clear();
+    for parameters in rows {
+        let mut one = statement.inner.clone();
+        parameters::bind(&mut one, statement.options.parameters, parameters)?;
+        if let Some(bound) = inserted_values(&mut one) {
+            values.rows.append(&mut bound.rows);
+        }
+    }
+    Ok(Some(all))
 }
 
 impl Assigned {

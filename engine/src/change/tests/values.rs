@@ -272,3 +272,49 @@ async fn values_of_another_kind_than_their_column_are_refused_with_the_way_out()
         .await;
     assert!(answer.as_ref().unwrap().contains("| 1 |"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn rows_of_bound_values_come_in_one_commit_whatever_the_query() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE a (n BIGINT, t TEXT)",
+            "CREATE TABLE b (n BIGINT, t TEXT)",
+        ])
+        .await;
+    let text = |text: &str| ScalarValue::from(text);
+    let rows = [
+        vec![ScalarValue::from(1_i64), text("x")],
+        vec![ScalarValue::Int64(None), text("it's")],
+        vec![ScalarValue::from(3_i64), ScalarValue::Utf8(None)],
+    ];
+    for (sql, into) in [
+        ("VALUES ($1, upper($2)), ($1 + 10, 'more')", "a"),
+        ("SELECT $1, upper($2) UNION ALL SELECT $1 + 10, 'more'", "b"),
+    ] {
+        let sql = format!("INSERT INTO {into} {sql}");
+        let changed = fixture.change_with_rows(&sql, &rows).await;
+        assert_eq!(changed.expect(&sql), Some(6), "{sql}");
+        let before = format!("SELECT count(*) AS n FROM {into} VERSION AS OF 0");
+        assert!(fixture.answer(&before).await.unwrap().contains("| 0 |"));
+        let after = format!("SELECT * FROM {into} VERSION AS OF 1");
+        assert!(fixture.answer(&after).await.unwrap().contains("IT'S"));
+    }
+    let answers = ["a", "b"].map(|table| format!("SELECT * FROM {table} ORDER BY n, t"));
+    let [a, b] = answers.each_ref().map(|sql| fixture.answer(sql));
+    assert_eq!(a.await.unwrap(), b.await.unwrap());
+    let unfit = [vec![ScalarValue::from(1_i64)], vec![text("many")]];
+    let refused = fixture
+        .change_with_rows("INSERT INTO a (n) VALUES ($1)", &unfit)
+        .await;
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Invalid);
+    let rows = fixture.answer("SELECT count(*) AS n FROM a").await;
+    assert!(rows.unwrap().contains("| 6 |"));
+    let more = fixture
+        .change_with_rows(
+            "DELETE FROM a WHERE n = $1",
+            &[unfit[0].clone(), unfit[0].clone()],
+        )
+        .await;
+    assert!(more.unwrap_err().to_string().contains("only an INSERT"));
+}
