@@ -9,6 +9,7 @@ use clap::Args;
 use lakegate_engine::{AdmissionLimits, Queries, QueriesOptions, Users};
 use lakegate_gateway::{Access, Doors, GatewayError, ServeOptions, TlsFiles};
 use serde_json::json;
+use tracing::warn;
 
 use crate::arguments::duration;
 use crate::commands::DONE;
@@ -113,6 +114,9 @@ impl Serve {
 
     fn access(&self, context: &Context) -> Result<Access, CliError> {
         if self.insecure {
+            if context.path(Path::new(USERS_FILE)).exists() {
+                warn!("`{USERS_FILE}` is not looked at: with `--insecure` anyone may come in");
+            }
             return Ok(Access::Anyone {
                 principal: ANONYMOUS.to_owned(),
             });
