@@ -19,8 +19,8 @@ use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
@@ -38,11 +38,16 @@ pub(super) fn simplifier(session: &SessionContext, columns: &DFSchema) -> ExprSi
 
 /// The condition in its simplest form, as delta-rs can write it down.
 ///
+/// Where it removes the rows that meet a condition, it asks for one over partition columns alone as it asks for files that
+/// may hold such rows: what it cannot tell of a partition counts as met. So it only gets such a condition when it can
+/// tell, and otherwise a function, which it evaluates.
+///
 /// # Errors
 /// For one that is another each time that it is asked: delta-rs asks twice, once for the files and once for the rows.
 pub(super) fn writable(
     condition: Expr,
     columns: &DFSchema,
+    partition_columns: &[String],
     simplifier: &ExprSimplifier,
 ) -> Result<Expr> {
     let condition = condition.unalias_nested().data;
@@ -50,6 +55,11 @@ pub(super) fn writable(
         return plan_err!("it is another one each time that it is asked");
     }
     let simple = simplifier.simplify(condition)?;
+    let refs = simple.column_refs();
+    let is_of_partitions = refs.iter().all(|of| partition_columns.contains(&of.name));
+    if is_of_partitions && !refs.is_empty() && !is_told(&simple) {
+        return Function::of(simple, columns);
+    }
     let written = simple.transform_down(|expr| match is_written(&expr)? {
         true => Ok(Transformed::no(expr)),
         false => Ok(Transformed::new(
@@ -59,6 +69,26 @@ pub(super) fn writable(
         )),
     })?;
     Ok(written.data)
+}
+
+/// Whether delta-rs can tell of each partition whether it meets a condition.
+fn is_told(condition: &Expr) -> bool {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(_));
+    let is_value = |expr: &Expr| matches!(expr, Expr::Literal(value, _) if !value.is_null());
+    match condition {
+        Expr::BinaryExpr(both) if both.op == Operator::And => {
+            is_told(&both.left) && is_told(&both.right)
+        }
+        Expr::BinaryExpr(both) => {
+            let is_comparison = matches!(
+                both.op,
+                Operator::Eq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq
+            );
+            is_comparison && is_column(&both.left) && is_value(&both.right)
+        }
+        Expr::IsNull(expr) | Expr::IsNotNull(expr) => is_column(expr),
+        _ => false,
+    }
 }
 
 /// Whether delta-rs knows SQL for an expression whose parts it can write.

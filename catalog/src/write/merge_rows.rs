@@ -122,13 +122,13 @@ impl RowMerge {
         let both = source.join(&target)?;
         let simplifier = simplifier(session, &both);
         let mut merge = self.planned();
-        merge.on = writable(merge.on, &both, &simplifier)?;
+        merge.on = writable(merge.on, &both, &[], &simplifier)?;
         let matched = merge.matched.iter_mut().map(|(_, clause)| clause);
         let others = merge.not_matched_by_source.iter_mut();
         let others = others.map(|(_, clause)| clause);
         for clause in matched.chain(&mut merge.not_matched).chain(others) {
             if let Some(when) = clause.when.take() {
-                clause.when = Some(writable(when, &both, &simplifier)?);
+                clause.when = Some(writable(when, &both, &[], &simplifier)?);
             }
         }
         Ok(merge)

@@ -64,7 +64,8 @@ impl Catalog {
         };
         let context = WriteContext::default();
         let table = self.open_existing(name, context, trust).await?;
-        let columns = DFSchema::try_from(table.columns()?.schema.as_ref().clone());
+        let of_table = table.columns()?;
+        let columns = DFSchema::try_from(of_table.schema.as_ref().clone());
         let columns = columns.map_err(|error| unplanned(name, &error))?;
         let simplifier = simplifier(session, &columns);
         let planned = |expr: &Expr| {
@@ -73,7 +74,12 @@ impl Catalog {
         };
         let before = table.version();
         let condition = match condition.map(planned).transpose()? {
-            Some(condition) => match Met::of(condition, &columns, &simplifier) {
+            Some(condition) => match Met::of(writable(
+                condition,
+                &columns,
+                &of_table.partition_columns,
+                &simplifier,
+            )) {
                 Ok(Met::Always) => None,
                 Ok(Met::Never) => return self.changed(&table, before, Some(0)).await,
                 Ok(Met::BySome(condition)) => Some(condition),
@@ -171,12 +177,8 @@ enum Met {
 
 impl Met {
     /// delta-rs takes a condition that names no column for one over partitions, and a null for one that all of them meet.
-    fn of(
-        condition: Expr,
-        columns: &DFSchema,
-        simplifier: &ExprSimplifier,
-    ) -> Result<Self, DataFusionError> {
-        let condition = writable(condition, columns, simplifier)?;
+    fn of(condition: Result<Expr, DataFusionError>) -> Result<Self, DataFusionError> {
+        let condition = condition?;
         if let Expr::Literal(value, _) = &condition {
             return Ok(match value {
                 ScalarValue::Boolean(Some(true)) => Self::Always,

@@ -18,6 +18,7 @@ use deltalake::parquet::file::properties::WriterProperties;
 use deltalake::protocol::SaveMode;
 use tracing::{info, warn};
 
+use super::condition::{simplifier, writable};
 use super::source::{FirstError, keeping_errors};
 use super::{Batch, Expects, SchemaEvolution, Write, WriteMode, WriteOutcome, Written, columns};
 use crate::gate::Trust;
@@ -191,10 +192,27 @@ impl Catalog {
                 refuse_rows_outside(session, write, predicate).await?;
                 let predicate = match table.exists {
                     true => {
-                        let columns = table.columns()?.schema.as_ref().clone();
-                        let columns = DFSchema::try_from(columns)
+                        let existing = table.columns()?;
+                        let columns = DFSchema::try_from(existing.schema.as_ref().clone())
                             .map_err(|error| no_condition(write, &error))?;
-                        Some(condition(session, write, predicate, &columns)?)
+                        let condition = condition(session, write, predicate, &columns)?;
+                        let condition = writable(
+                            condition,
+                            &columns,
+                            &existing.partition_columns,
+                            &simplifier(session, &columns),
+                        );
+                        let condition = condition.map_err(|error| no_condition(write, &error))?;
+                        if condition.column_refs().is_empty() {
+                            return Err(CatalogError::invalid(
+                                format!(
+                                    "`replace_where` of `{}` is the same for every row: {predicate}",
+                                    write.table
+                                ),
+                                Some("write `mode: overwrite` to replace all rows".to_owned()),
+                            ));
+                        }
+                        Some(condition)
                     }
                     false => None,
                 };

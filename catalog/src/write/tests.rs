@@ -242,6 +242,34 @@ async fn replace_where_replaces_its_rows_and_refuses_others() {
 }
 
 #[tokio::test]
+async fn replace_where_leaves_partitions_that_do_not_meet_it() {
+    for condition in [
+        "p = 1",
+        "p IN (1, NULL)",
+        "p = 1 OR p = NULL",
+        "(p > 0) = (p < 2)",
+        "CASE WHEN p = 1 THEN true ELSE false END",
+        "TRY_CAST(p AS STRING) = '1'",
+    ] {
+        let mut table = Table::new().await;
+        table.options.partition_by = vec!["p".into()];
+        table
+            .append("SELECT * FROM (VALUES (10, 1), (20, 2), (30, 3), (40, NULL)) AS v(id, p)")
+            .await
+            .unwrap();
+        let replace = WriteMode::ReplaceWhere(condition.into());
+        let written = table.write(replace, "SELECT 11 AS id, 1 AS p").await;
+        written.expect(condition);
+        let rows = table.rows("SELECT id FROM t ORDER BY id").await;
+        assert_eq!(rows, "11; 20; 30; 40", "{condition}");
+        let all = WriteMode::ReplaceWhere("1 = 1".into());
+        let error = table.write(all, "SELECT 11 AS id, 1 AS p").await;
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("is the same for every row"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn replace_where_is_checked_from_the_first_version_on() {
     let table = Table::new().await;
     let error = table

@@ -183,3 +183,52 @@ async fn changes_at_once_with_conditions_of_all_kinds_are_all_made() {
     let answer = fixture.answer("SELECT count(*) AS n FROM t").await;
     assert!(answer.unwrap().contains("| 0 |"));
 }
+
+#[tokio::test]
+async fn delete_leaves_partitions_that_do_not_meet_its_condition() {
+    let fixture = Fixture::new().await;
+    let rows =
+        "(VALUES (1, true, 10), (2, false, 20), (3, NULL, 30), (NULL, true, 40)) AS t(p, b, a)";
+    for condition in [
+        "p = 1",
+        "p <> 1",
+        "1 < p",
+        "p >= 2 AND b",
+        "p >= 2 AND p < 3",
+        "NOT b",
+        "b",
+        "p = 1 OR p = 2",
+        "p = 1 OR b",
+        "p = 1 OR p = NULL",
+        "p IN (1, 3)",
+        "p IN (1, NULL)",
+        "p NOT IN (1, NULL)",
+        "p NOT IN (1, 2)",
+        "p IS NULL",
+        "p IS NOT NULL",
+        "(p = 1) IS NULL",
+        "(p = 1) IS NOT NULL",
+        "(p > 1) = (p > 2)",
+        "b = (p = 1)",
+        "CASE WHEN p = 1 THEN true ELSE false END",
+        "p BETWEEN 2 AND 3",
+        "p NOT BETWEEN 2 AND 3",
+        "p + 1 = 2",
+        "TRY_CAST(p AS TEXT) = '1'",
+        "coalesce(p, 7) = 7",
+        "p IS DISTINCT FROM 1",
+        "p = 1 AND a > 5",
+    ] {
+        fixture
+            .changes(&[
+                "DROP TABLE IF EXISTS t",
+                &format!("CREATE TABLE t PARTITIONED BY (p, b) AS SELECT * FROM {rows}"),
+                &format!("DELETE FROM t WHERE {condition}"),
+            ])
+            .await;
+        let left = fixture.answer("SELECT a FROM t ORDER BY a").await;
+        let kept = format!("SELECT a FROM {rows} WHERE ({condition}) IS NOT TRUE ORDER BY a");
+        let kept = fixture.answer(&kept).await;
+        assert_eq!(left.unwrap(), kept.unwrap(), "{condition}");
+    }
+}
