@@ -1,15 +1,18 @@
-//! Times are compared as microseconds.
+//! Times are compared as microseconds, and their differences as what they are.
 //!
 //! DataFusion compares a timestamp with a text or a date as nanoseconds, which end in the year 2262: a comparison with
 //! `'9999-12-31'` is an error. Before it fits types to each other, the text or date becomes a timestamp in microseconds.
+//!
+//! A difference of times it compares with an interval field by field, as one of no days and many nanoseconds: ten days are
+//! less than one. So the interval becomes a difference, and one without a fixed length is refused.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, cast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 use crate::arithmetic::schema_of_expressions;
@@ -30,7 +33,7 @@ impl AnalyzerRule for MicrosecondComparisons {
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let compared = expr.transform_up(|expr| Ok(comparison(expr, &schema)))?;
+                let compared = expr.transform_up(|expr| comparison(expr, &schema))?;
                 Ok(compared.update_data(|expr| name.restore(expr)))
             })
         });
@@ -38,12 +41,18 @@ impl AnalyzerRule for MicrosecondComparisons {
     }
 }
 
-fn comparison(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    match expr {
+/// An expression over columns in which times are compared so.
+pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let compared = expr.transform_up(|expr| comparison(expr, schema))?;
+    Ok(compared.data)
+}
+
+fn comparison(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    Ok(match expr {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
             let (to_left, to_right) = (unit_of(&left, schema), unit_of(&right, schema));
-            let (left, is_left) = fitted(*left, to_right.as_ref(), schema);
-            let (right, is_right) = fitted(*right, to_left.as_ref(), schema);
+            let (left, is_left) = fitted(*left, to_right.as_ref(), schema)?;
+            let (right, is_right) = fitted(*right, to_left.as_ref(), schema)?;
             let compared = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
             transformed(compared, is_left || is_right)
         }
@@ -54,8 +63,8 @@ fn comparison(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             high,
         }) => {
             let to = unit_of(&expr, schema);
-            let (low, is_low) = fitted(*low, to.as_ref(), schema);
-            let (high, is_high) = fitted(*high, to.as_ref(), schema);
+            let (low, is_low) = fitted(*low, to.as_ref(), schema)?;
+            let (high, is_high) = fitted(*high, to.as_ref(), schema)?;
             let compared =
                 Expr::Between(Between::new(expr, negated, Box::new(low), Box::new(high)));
             transformed(compared, is_low || is_high)
@@ -68,16 +77,16 @@ fn comparison(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let to = unit_of(&expr, schema);
             let mut is_any = false;
             let list = list.into_iter().map(|value| {
-                let (value, is_fitted) = fitted(value, to.as_ref(), schema);
+                let (value, is_fitted) = fitted(value, to.as_ref(), schema)?;
                 is_any |= is_fitted;
-                value
+                Ok(value)
             });
-            let list = list.collect();
+            let list = list.collect::<Result<_>>()?;
             let compared = Expr::InList(InList::new(expr, list, negated));
             transformed(compared, is_any)
         }
         expr => Transformed::no(expr),
-    }
+    })
 }
 
 fn is_comparison(operator: Operator) -> bool {
@@ -101,21 +110,27 @@ fn transformed(expr: Expr, is_transformed: bool) -> Transformed<Expr> {
     }
 }
 
-/// The type in microseconds of an expression that is a timestamp, and no finer than that.
+/// What an expression is compared as: a timestamp no finer than microseconds as one in microseconds, a difference of times
+/// as itself.
 fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     match expr.get_type(schema).ok()? {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => None,
         DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone)),
+        duration @ DataType::Duration(_) => Some(duration),
         _ => None,
     }
 }
 
-/// A side of a comparison, as a timestamp when the other side is one; and whether it was made one.
-fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> (Expr, bool) {
-    let Some(to) = to else {
-        return (side, false);
-    };
+/// A side of a comparison as what the other side is compared as; and whether it was made that.
+fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> Result<(Expr, bool)> {
     let fits = match (&side, to) {
+        (_, Some(DataType::Duration(unit))) => {
+            let data_type = side.get_type(schema);
+            return match data_type.is_ok_and(|of| matches!(of, DataType::Interval(_))) {
+                true => Ok((lit(difference(&side, *unit)?), true)),
+                false => Ok((side, false)),
+            };
+        }
         (
             Expr::Literal(
                 ScalarValue::Utf8(Some(text))
@@ -123,9 +138,9 @@ fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> (Expr, bool) 
                 | ScalarValue::Utf8View(Some(text)),
                 _,
             ),
-            _,
+            Some(_),
         ) => !is_finer_than_microseconds(text),
-        (side, DataType::Timestamp(_, zone)) => {
+        (side, Some(DataType::Timestamp(_, zone))) => {
             let data_type = side.get_type(schema);
             let is_date =
                 data_type.is_ok_and(|of| matches!(of, DataType::Date32 | DataType::Date64));
@@ -134,8 +149,49 @@ fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> (Expr, bool) 
         }
         _ => false,
     };
-    match fits {
-        true => (cast(side, to.clone()), true),
-        false => (side, false),
+    Ok(match (fits, to) {
+        (true, Some(to)) => (cast(side, to.clone()), true),
+        _ => (side, false),
+    })
+}
+
+/// An interval of days and less as a difference of times.
+fn difference(interval: &Expr, unit: TimeUnit) -> Result<ScalarValue> {
+    const DAY: i128 = 24 * 60 * 60 * 1_000_000_000;
+    let Expr::Literal(ScalarValue::IntervalMonthDayNano(interval), _) = interval else {
+        return plan_err!(
+            "a difference of times is compared with an interval that is not written out: compare the times, `a > b + ...`"
+        );
+    };
+    let Some(interval) = interval else {
+        return ScalarValue::try_new_null(&DataType::Duration(unit));
+    };
+    if interval.months != 0 {
+        return plan_err!(
+            "a difference of times is compared with months, which have no fixed length: write days, or compare the times, `a > b + ...`"
+        );
     }
+    let nanoseconds = i128::from(interval.days) * DAY + i128::from(interval.nanoseconds);
+    let (value, is_whole) = match unit {
+        TimeUnit::Second => (
+            nanoseconds / 1_000_000_000,
+            nanoseconds % 1_000_000_000 == 0,
+        ),
+        TimeUnit::Millisecond => (nanoseconds / 1_000_000, nanoseconds % 1_000_000 == 0),
+        TimeUnit::Microsecond => (nanoseconds / 1_000, nanoseconds % 1_000 == 0),
+        TimeUnit::Nanosecond => (nanoseconds, true),
+    };
+    let value = i64::try_from(value).ok().filter(|_| is_whole);
+    let Some(value) = value else {
+        return plan_err!(
+            "an interval is finer or longer than the difference of times that it is compared with"
+        );
+    };
+    let value = Some(value);
+    Ok(match unit {
+        TimeUnit::Second => ScalarValue::DurationSecond(value),
+        TimeUnit::Millisecond => ScalarValue::DurationMillisecond(value),
+        TimeUnit::Microsecond => ScalarValue::DurationMicrosecond(value),
+        TimeUnit::Nanosecond => ScalarValue::DurationNanosecond(value),
+    })
 }

@@ -241,6 +241,11 @@ fn first_changed(before: &ArrayRef, after: &ArrayRef) -> Result<Option<usize>> {
         }
         DataType::Decimal128(_, _) | DataType::Decimal256(_, _) if is_text(from) => FINE_DECIMAL,
         _ if is_text(from) || is_text(to) => return Ok(None),
+        // The time in UTC, whatever the zone.
+        DataType::Timestamp(_, None) if from.is_temporal() => match from {
+            DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, None),
+            _ => from.clone(),
+        },
         // The value comes back as it was, or it was changed.
         _ => from.clone(),
     };

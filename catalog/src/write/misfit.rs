@@ -33,6 +33,10 @@ pub(super) fn misfit(
             "it is no number",
             "write `date_part('epoch', ...)` for the seconds since 1970",
         ),
+        (Kind::Span, Kind::Number | Kind::Truth) => (
+            "it is no number",
+            "write `date_part('epoch', ...)` for its seconds",
+        ),
         (Kind::Text, Kind::Timestamp) if matches!(to, DataType::Timestamp(_, None)) => {
             let texts = cast(values, &DataType::Utf8)?;
             let mut texts = texts.as_string::<i32>().iter();
@@ -56,6 +60,8 @@ enum Kind {
     Truth,
     Timestamp,
     Date,
+    /// A difference of times, or a time of day.
+    Span,
     Bytes,
     Text,
     Other,
@@ -67,6 +73,10 @@ impl Kind {
             DataType::Boolean => Self::Truth,
             DataType::Timestamp(_, _) => Self::Timestamp,
             DataType::Date32 | DataType::Date64 => Self::Date,
+            DataType::Duration(_)
+            | DataType::Interval(_)
+            | DataType::Time32(_)
+            | DataType::Time64(_) => Self::Span,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Text,
             DataType::Dictionary(_, value) => Self::of(value),
             data_type if data_type.is_binary() => Self::Bytes,

@@ -5,22 +5,47 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, TableFactor, Value, VisitMut, VisitorMut};
 
 /// Digits of a microsecond behind the point of a second.
 const DIGITS: u64 = 6;
 
 /// Gives timestamps that are written out the digits of the standard.
 pub(super) fn in_microseconds(parsed: &mut impl VisitMut) {
-    let _always_continues = parsed.visit(&mut InMicroseconds);
+    let _always_continues = parsed.visit(&mut InMicroseconds::default());
 }
 
-struct InMicroseconds;
+/// How many table functions it is inside of: theirs take nanoseconds.
+#[derive(Default)]
+struct InMicroseconds(usize);
+
+/// Whether a table is what a function gives.
+fn is_function(table: &TableFactor) -> bool {
+    matches!(
+        table,
+        TableFactor::Table { args: Some(_), .. }
+            | TableFactor::Function { .. }
+            | TableFactor::TableFunction { .. }
+    )
+}
 
 impl VisitorMut for InMicroseconds {
     type Break = ();
 
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        self.0 += usize::from(is_function(table));
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        self.0 -= usize::from(is_function(table));
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if self.0 > 0 {
+            return ControlFlow::Continue(());
+        }
         let (value, data_type) = match expr {
             Expr::TypedString(typed) => (&typed.value.value, &mut typed.data_type),
             Expr::Cast {

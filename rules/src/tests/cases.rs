@@ -671,6 +671,27 @@ async fn queries_judge_by_rows_or_truth() {
 }
 
 #[tokio::test]
+async fn conditions_compare_times_as_queries_do() {
+    for (condition, verdict) in [
+        ("updated_at < '9999-12-31'", Pass),
+        ("updated_at < DATE '9999-12-31'", Pass),
+        ("updated_at BETWEEN '0001-01-01' AND '9999-12-31'", Pass),
+        ("ordered_at < TIMESTAMP '9999-12-31 00:00:00'", Pass),
+        (":commit_time - updated_at > INTERVAL '1 day'", Pass),
+        (":commit_time - updated_at < INTERVAL '1 day'", Fail),
+        (":commit_time - updated_at < INTERVAL '1 month'", Error),
+    ] {
+        let yaml = format!(
+            "key: order_id\ncolumns: {{updated_at: [not_null: {{where: \"{condition}\"}}]}}\ntable_checks: [satisfies: \"{condition}\"]\n"
+        );
+        let results = super::judge_subject(&super::orders().await, &yaml).await;
+        let verdicts: Vec<_> = results.iter().map(|result| result.verdict).collect();
+        let of_where = if verdict == Error { Error } else { Pass };
+        assert_eq!(verdicts, [of_where, verdict], "{condition} {results:?}");
+    }
+}
+
+#[tokio::test]
 async fn schema_names_each_difference() {
     let yaml = "schema:\n  mode: exact\n  columns: {order_id: string, line: bigint, amount: 'decimal(12,2)'}\n";
     let results = super::judge_subject(&super::orders().await, yaml).await;

@@ -15,8 +15,8 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Request};
 
 use super::client::{
-    Client, ENDLESS, ENDLESS_ROWS, act, connect, descriptor, expect_status, fetch, objects, packed,
-    rows, status, stop, ticket, unpacked, until, until_running,
+    Client, ENDLESS, ENDLESS_ROWS, act, change, connect, descriptor, expect_status, fetch, objects,
+    packed, rows, status, stop, ticket, unpacked, until, until_running,
 };
 use crate::orders::orders;
 use crate::support::Project;
@@ -162,6 +162,17 @@ async fn login_gives_a_session_that_the_client_carries() {
         zoned[0]["type_of_now"].as_str().unwrap().contains("+02:00"),
         "{zoned:?}"
     );
+
+    for sql in [
+        "CREATE TABLE bronze.zoned (at TIMESTAMP)",
+        "INSERT INTO bronze.zoned SELECT TIMESTAMP WITH TIME ZONE '2024-01-01 12:00:00+00:00'",
+        "INSERT INTO bronze.zoned VALUES (now())",
+    ] {
+        change(client, sql).await.unwrap();
+    }
+    let at = "SELECT CAST(min(at) AS TEXT) AS utc FROM bronze.zoned";
+    let at = rows(client, at).await.unwrap();
+    assert_eq!(at, [json!({ "utc": "2024-01-01T12:00:00" })]);
 
     let (headers, _) = act(client, "CloseSession", Bytes::new()).await.unwrap();
     carry(client, &headers);

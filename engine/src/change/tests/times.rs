@@ -156,3 +156,71 @@ async fn comparisons_with_times_keep_their_names_and_digits() {
         .unwrap();
     assert!(named.contains("| t.at > Utf8(\"2024-01-01\") |"), "{named}");
 }
+
+#[tokio::test]
+async fn differences_of_times_are_compared_by_their_length() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&[
+            "CREATE TABLE t (at TIMESTAMP, before TIMESTAMP)",
+            "INSERT INTO t VALUES ('2024-01-11 00:00:00', '2024-01-01 00:00:00')",
+        ])
+        .await;
+    for (condition, expected) in [
+        ("at - before > INTERVAL '1 day'", true),
+        ("at - before < INTERVAL '1 day'", false),
+        ("at - before = INTERVAL '240 hours'", true),
+        ("INTERVAL '9 days 23 hours' < at - before", true),
+        (
+            "at - before BETWEEN INTERVAL '2 days' AND INTERVAL '20 days'",
+            true,
+        ),
+        ("at - before IN (INTERVAL '10 days')", true),
+        (
+            "TIMESTAMP '2024-01-11 00:00:00' - before > INTERVAL '1 day'",
+            true,
+        ),
+        ("now() - before > INTERVAL '1 day'", true),
+        (
+            "to_timestamp('2024-01-11') - before > INTERVAL '1 day'",
+            true,
+        ),
+    ] {
+        let sql = format!("SELECT count(*) AS n FROM t WHERE {condition}");
+        let count = i32::from(expected);
+        let answer = fixture.answer(&sql).await.expect(condition);
+        assert!(
+            answer.contains(&format!("| {count} |")),
+            "{condition}: {answer}"
+        );
+    }
+    for condition in [
+        "at - before > INTERVAL '1 month'",
+        "at - before > CASE WHEN at > before THEN INTERVAL '1 day' END",
+    ] {
+        let sql = format!("SELECT 1 FROM t WHERE {condition}");
+        let refused = fixture.answer(&sql).await.unwrap_err().to_string();
+        assert!(refused.contains("a difference of times"), "{refused}");
+    }
+    fixture
+        .changes(&["CREATE TABLE n (a BIGINT, b DOUBLE)"])
+        .await;
+    for value in [
+        "a) SELECT at - before",
+        "b) SELECT at - before",
+        "a) SELECT CAST(at AS TIME)",
+    ] {
+        let refusal = fixture
+            .refusal(&format!("INSERT INTO n ({value} FROM t"))
+            .await;
+        assert!(refusal.contains("it is no number"), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn table_functions_take_times() {
+    let fixture = Fixture::new().await;
+    let sql = "SELECT count(*) AS n FROM generate_series(\
+        TIMESTAMP '2024-01-01 00:00:00', TIMESTAMP '2024-01-03 00:00:00', INTERVAL '1 day')";
+    assert!(fixture.answer(sql).await.unwrap().contains("| 3 |"));
+}
