@@ -15,6 +15,7 @@ mod explain;
 #[cfg(test)]
 mod fixture;
 mod ingest;
+mod join_keys;
 mod listing;
 mod maintenance;
 mod now;

@@ -18,6 +18,7 @@ use tracing::info;
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded;
 use crate::explain::{Planner, SettingsWithoutFolders};
+use crate::join_keys::optimizer_rules;
 use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::spill::SpillFolder;
@@ -204,7 +205,8 @@ fn session_state(
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(Planner))
-        .with_analyzer_rules(analyzer_rules());
+        .with_analyzer_rules(analyzer_rules())
+        .with_optimizer_rules(optimizer_rules());
     let functions = state.scalar_functions().get_or_insert_default();
     // Of two with one name, the later counts.
     functions.extend(bounded::functions(memory_limit));
