@@ -95,6 +95,17 @@ pub(crate) fn bind(
     }
 }
 
+/// Puts values in the place of parameters in a part of a statement, of which each parameter has one.
+pub(crate) fn bind_part(
+    part: &mut impl VisitMut,
+    parameters: &Parameters,
+) -> Result<(), EngineError> {
+    match part.visit(&mut Bind(parameters)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
 /// Says that a parameter has no value, with the nearest one that has.
 pub(crate) fn unknown(used: &ParameterUse, parameters: &Parameters) -> EngineError {
     let hint = match nearest(&used.name, parameters.keys().map(String::as_str)) {

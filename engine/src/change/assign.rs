@@ -105,7 +105,7 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
 }
 
 /// The values of an INSERT that has nothing else.
-fn plain_values(source: &mut Query) -> Option<&mut Values> {
+pub(crate) fn plain_values(source: &mut Query) -> Option<&mut Values> {
     let has_more = source.with.is_some()
         || source.order_by.is_some()
         || source.limit_clause.is_some()
@@ -127,22 +127,48 @@ fn inserted_values(statement: &mut DfStatement) -> Option<&mut Values> {
     }
 }
 
+/// Rows that an INSERT comes to with all of its parameters.
+const MOST_INSERTED_ROWS: usize = 10_000;
+
+/// Bytes of SQL that they would be if they were written out, apart from the values of parameters.
+const MOST_INSERTED_BYTES: usize = 16 << 20;
+
 /// An INSERT of plain values, with those of all rows of parameters. None when the statement is something else.
+///
+/// # Errors
+/// When it would come to too much, and as [`parameters::bind`].
 pub(crate) fn insert_of_all(
     statement: &Statement,
     rows: &[Parameters],
 ) -> Result<Option<Statement>, EngineError> {
     let mut all = statement.clone();
+    if let Some(parameters) = rows.first() {
+        // All rows have as many values.
+        parameters::bind(&mut all.inner, statement.options.parameters, parameters)?;
+        all.inner = statement.inner.clone();
+    }
     let Some(values) = inserted_values(&mut all.inner) else {
         return Ok(None);
     };
+    let inserted = values.rows.len().saturating_mul(rows.len());
+    let bytes = values.to_string().len().saturating_mul(rows.len());
+    if inserted > MOST_INSERTED_ROWS || bytes > MOST_INSERTED_BYTES {
+        return Err(EngineError::invalid(
+            format!(
+                "an INSERT of {} bytes of values is too long to be made with {} rows of parameters",
+                bytes / rows.len(),
+                rows.len()
+            ),
+            None,
+            "bind fewer rows, or send the rows as a stream: `adbc_ingest`".to_owned(),
+        ));
+    }
+    let one = values.clone();
     values.rows.clear();
     for parameters in rows {
-        let mut one = statement.inner.clone();
-        parameters::bind(&mut one, statement.options.parameters, parameters)?;
-        if let Some(bound) = inserted_values(&mut one) {
-            values.rows.append(&mut bound.rows);
-        }
+        let mut bound = one.clone();
+        parameters::bind_part(&mut bound, parameters)?;
+        values.rows.append(&mut bound.rows);
     }
     Ok(Some(all))
 }

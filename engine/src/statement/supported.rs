@@ -1,9 +1,12 @@
 //! Statements that there are, and what is said of others.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{
     ColumnOption, CreateTable, DataType as SqlType, Delete, FromTable, HiveDistributionStyle,
-    ObjectName, ObjectType, Query, SetExpr, Statement as SqlStatement, TableFactor,
+    Insert, ObjectName, ObjectType, Query, SetExpr, Statement as SqlStatement, TableFactor, Visit,
+    Visitor,
 };
 
 use super::{Statement, written_parts};
@@ -40,6 +43,11 @@ impl Statement {
             && let SqlStatement::Delete(delete) = statement.as_ref()
         {
             expect_plain_delete(delete)?;
+        }
+        if let DfStatement::Statement(statement) = &self.inner
+            && let SqlStatement::Insert(insert) = statement.as_ref()
+        {
+            expect_plain_values(insert)?;
         }
         if is_change || self.maintenance.is_some() || self.is_reading() {
             return Ok(());
@@ -191,6 +199,32 @@ pub(super) fn take_partitions(statement: &mut DfStatement) -> Result<Vec<String>
         names.extend(written_parts(&name).unwrap_or_default());
     }
     Ok(names)
+}
+
+/// Refuses queries in the place of values, which DataFusion does not plan.
+fn expect_plain_values(insert: &Insert) -> Result<(), EngineError> {
+    let values = insert.source.as_deref().map(|source| source.body.as_ref());
+    let Some(SetExpr::Values(values)) = values else {
+        return Ok(());
+    };
+    match values.visit(&mut AnyQuery) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(EngineError::Unsupported {
+            message: "a subquery in the VALUES of an INSERT is not supported here".to_owned(),
+            hint: Some("write `INSERT INTO ... SELECT ...`".to_owned()),
+        }),
+    }
+}
+
+/// Stops at a query.
+struct AnyQuery;
+
+impl Visitor for AnyQuery {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        ControlFlow::Break(())
+    }
 }
 
 /// Refuses a DELETE of anything but the rows of one table that meet a condition.

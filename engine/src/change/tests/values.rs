@@ -318,3 +318,23 @@ async fn rows_of_bound_values_come_in_one_commit_whatever_the_query() {
         .await;
     assert!(more.unwrap_err().to_string().contains("only an INSERT"));
 }
+
+#[tokio::test]
+async fn insert_that_its_rows_of_values_would_make_too_long_is_refused() {
+    let fixture = Fixture::new().await;
+    fixture.changes(&["CREATE TABLE t (a TEXT)"]).await;
+    let rows = vec![vec![ScalarValue::from("x")]; 1_000];
+    for values in [
+        format!("('{}' || $1)", "y".repeat(20_000)),
+        vec!["($1)"; 11].join(", "),
+    ] {
+        let sql = format!("INSERT INTO t VALUES {values}");
+        let refused = fixture.change_with_rows(&sql, &rows).await.unwrap_err();
+        assert!(refused.to_string().contains("too long"), "{refused}");
+    }
+    let made = fixture.change_with_rows("INSERT INTO t VALUES ($1)", &rows);
+    assert_eq!(made.await.unwrap(), Some(1_000));
+    let refused = fixture.change("INSERT INTO t VALUES ((SELECT max(a) FROM t))");
+    let refused = refused.await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+}
