@@ -63,6 +63,10 @@ impl Drop for SpillFolder {
 
 /// Whether a folder is one whose process is gone.
 fn is_left_behind(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|name| name.to_str());
+    if name.is_none_or(|name| Uuid::parse_str(name).is_err()) {
+        return false;
+    }
     let Ok(lock) = File::open(folder.join(LOCK)) else {
         return false;
     };
@@ -87,7 +91,8 @@ mod tests {
         std::fs::write(first.path().join("rows"), "1").unwrap();
         // Neither somebody's own folder nor one that is being made.
         std::fs::create_dir(shared.path().join("other")).unwrap();
-        let killed = shared.path().join("killed");
+        std::fs::write(shared.path().join("other/lock"), "").unwrap();
+        let killed = shared.path().join(Uuid::now_v7().to_string());
         std::fs::create_dir(&killed).unwrap();
         std::fs::write(killed.join(LOCK), "").unwrap();
         std::fs::write(killed.join("rows"), "1").unwrap();

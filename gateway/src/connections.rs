@@ -35,7 +35,7 @@ use crate::GatewayError;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// How long a client may take to begin.
-const GREETING: Duration = Duration::from_secs(10);
+const GREETING: Duration = Duration::from_secs(30);
 
 /// Bytes with which a client of HTTP/2 begins. RFC 9113, section 3.4.
 const PREFACE_BYTES: usize = 24;

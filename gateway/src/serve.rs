@@ -29,7 +29,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 /// Bytes of the headers of a call: drivers put their settings there.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
 
-/// Calls of one connection at once. A message is read before its sender is asked who they are.
+/// Calls of one connection at once, each with a message of its own.
 const MOST_STREAMS: u32 = 128;
 
 /// How long connections may go on after the last query has ended, so that the last rows arrive.
