@@ -1,5 +1,6 @@
 //! Statements of clients, as every door hands them over: prepared, planned, admitted, run and recorded.
 
+mod kept;
 mod planning;
 mod running;
 
@@ -25,6 +26,7 @@ use crate::access::OnBehalf;
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::query_log::{DenialRecord, QueryLog};
 use crate::{Caller, Engine, EngineError, Ingest, Pins, Planned, TimeZone};
+use kept::KeptPlans;
 use planning::{expect_values, parameter_count, parse};
 use running::{Kind, Recording, Running};
 
@@ -93,6 +95,8 @@ pub struct Ready {
     pub schema: SchemaRef,
     request: Request,
     planned: Planned,
+    /// Whether it reads the versions that it says, and nothing else.
+    is_settled: bool,
 }
 
 impl Ready {
@@ -134,6 +138,7 @@ pub struct Queries {
     admission: Admission,
     /// Places for planning. Metadata needs none.
     planning: Admission,
+    kept: KeptPlans,
     stall_limit: Duration,
     log: QueryLog,
     counters: Counters,
@@ -157,6 +162,7 @@ impl Queries {
                 running_of_one: planned / 4 * 3,
                 waiting: MOST_WAITING_FOR_PLANS,
             }),
+            kept: KeptPlans::default(),
             stall_limit: options.stall_limit,
             engine,
             counters: Counters::default(),

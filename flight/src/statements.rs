@@ -160,6 +160,7 @@ impl Statements<'_> {
         let info = FlightInfo::new()
             .try_with_schema(&columns::advertised(&ready.schema))
             .map_err(status::of_arrow)?;
+        self.queries.keep(query_id, ready, &self.session.caller());
         Ok(info
             .with_descriptor(descriptor)
             .with_endpoint(endpoint)
@@ -290,10 +291,12 @@ impl Statements<'_> {
             clauses: fetchable.clauses.clone(),
         };
         let request = self.request(&fetchable.statement, Some(pins))?;
-        let ready = self.planned(request).await?;
-        let schema = columns::advertised(&ready.schema);
         let caller = self.session.caller();
-        let rows = self.queries.run(fetchable.query_id, ready, caller).await;
+        let query_id = fetchable.query_id;
+        let ready = self.queries.plan_again(query_id, request, &caller).await;
+        let ready = ready.map_err(|error| status::of_engine(&error))?;
+        let schema = columns::advertised(&ready.schema);
+        let rows = self.queries.run(query_id, ready, caller).await;
         let rows = rows.map_err(|error| status::of_engine(&error))?;
         let taken = rows.taken();
         let messages = encode::rows(rows, schema);

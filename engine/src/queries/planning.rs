@@ -6,12 +6,13 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::SYSTEM_SCHEMA;
+use uuid::Uuid;
 
 use super::{Prepared, Queries, Ready, Request, SessionOptions, apart};
 use crate::access::OnBehalf;
 use crate::query::Binding;
 use crate::{
-    Caller, EngineError, ParameterStyle, Parameters, Planned, QueryOptions, Statement,
+    Caller, EngineError, ParameterStyle, Parameters, Pins, Planned, QueryOptions, Statement,
     StatementOptions,
 };
 
@@ -173,9 +174,50 @@ impl Queries {
                 schema: schema_of(&planned),
                 request,
                 planned,
+                is_settled: statement.versions.is_empty() && !statement.lists_tables(),
             })
         })
         .await
+    }
+
+    /// Keeps the plan of a query that was described: its rows are likely to be asked for soon.
+    pub fn keep(&self, query_id: Uuid, ready: Ready, caller: &Caller) {
+        let reads_rows_of_the_system = || {
+            let mut tables = ready.pins().tables.iter();
+            tables.any(|(name, ..)| name.schema == SYSTEM_SCHEMA)
+        };
+        let is_settled = ready.is_settled && !ready.pins().tables.is_empty();
+        if is_settled && !reads_rows_of_the_system() {
+            self.kept.keep(query_id, ready, caller);
+        }
+    }
+
+    /// Plans a query that was described, at the versions that it was described at.
+    ///
+    /// # Errors
+    /// As [`Queries::plan`], and when a table was dropped or made anew since.
+    pub async fn plan_again(
+        self: &Arc<Self>,
+        query_id: Uuid,
+        request: Request,
+        caller: &Caller,
+    ) -> Result<Ready, EngineError> {
+        match self.kept.take(query_id, &request, caller) {
+            Some(ready) if self.are_as_seen(ready.pins()).await => Ok(ready),
+            // Planning says what has changed.
+            _ => self.plan(request, caller).await,
+        }
+    }
+
+    /// Whether tables are still those that a plan saw.
+    async fn are_as_seen(&self, pins: &Pins) -> bool {
+        for (name, version, table_id) in &pins.tables {
+            let seen = self.engine.catalog().snapshot_seen(name, *version).await;
+            if !seen.is_ok_and(|snapshot| snapshot.table_id == *table_id) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Writes the records of statements that have ended, for a statement that may look at them.
