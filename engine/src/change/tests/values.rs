@@ -326,7 +326,7 @@ async fn insert_that_its_rows_of_values_would_make_too_long_is_refused() {
     let rows = vec![vec![ScalarValue::from("x")]; 1_000];
     for values in [
         format!("('{}' || $1)", "y".repeat(20_000)),
-        vec!["($1)"; 11].join(", "),
+        ["($1)"; 11].join(", "),
     ] {
         let sql = format!("INSERT INTO t VALUES {values}");
         let refused = fixture.change_with_rows(&sql, &rows).await.unwrap_err();
