@@ -196,12 +196,12 @@ impl Catalog {
                         let columns = DFSchema::try_from(existing.schema.as_ref().clone())
                             .map_err(|error| no_condition(write, &error))?;
                         let condition = condition(session, write, predicate, &columns)?;
-                        let condition = writable(
-                            condition,
-                            &columns,
-                            &existing.partition_columns,
-                            &simplifier(session, &columns),
-                        );
+                        let simplifier = simplifier(session, &columns);
+                        let condition = simplifier.coerce(condition, &columns);
+                        let partitions = &existing.partition_columns;
+                        let condition = condition.and_then(|condition| {
+                            writable(condition, &columns, partitions, &simplifier)
+                        });
                         let condition = condition.map_err(|error| no_condition(write, &error))?;
                         if condition.column_refs().is_empty() {
                             return Err(CatalogError::invalid(
