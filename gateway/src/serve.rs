@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use lakegate_engine::Queries;
 use lakegate_flight::{Access, FlightDoor};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
@@ -28,6 +28,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
 /// Bytes of the headers of a call: drivers put their settings there.
 const MOST_HEADER_BYTES: u32 = 64 << 10;
+
+/// Connections of a door that wait to be accepted. Of more, the system breaks some; it may allow fewer
+/// (`net.core.somaxconn`).
+const MOST_UNACCEPTED: u32 = 4096;
 
 /// Calls of one connection at once, each with a message of its own.
 const MOST_STREAMS: u32 = 128;
@@ -72,7 +76,7 @@ impl Doors {
     /// [`GatewayError::Open`] for an address that other machines reach, when anyone may come in or nothing is encrypted
     /// and that was not asked for; [`GatewayError::Tls`] for files that are not what they should be;
     /// [`GatewayError::Listen`] for an address that is taken.
-    pub async fn open(queries: Arc<Queries>, options: ServeOptions) -> Result<Self, GatewayError> {
+    pub fn open(queries: Arc<Queries>, options: ServeOptions) -> Result<Self, GatewayError> {
         let lacking = match (&options.access, &options.tls) {
             (Access::Users(_), Some(_)) => None,
             (Access::Users(_), None) => Some("TLS"),
@@ -95,8 +99,8 @@ impl Doors {
         }
         let tls = options.tls.clone().map(Tls::open).transpose()?;
         let [(door, address), (other_door, other_address)] = doors;
-        let flight = listen(door, address).await?;
-        let http = listen(other_door, other_address).await?;
+        let flight = listen(door, address)?;
+        let http = listen(other_door, other_address)?;
         let own = |listener: &TcpListener, door, address| {
             let own = listener.local_addr();
             own.map_err(|source| GatewayError::Listen {
@@ -201,9 +205,18 @@ fn stopped(
     }
 }
 
-async fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {
-    let listener = TcpListener::bind(address).await;
-    listener.map_err(|source| GatewayError::Listen {
+fn listen(door: &'static str, address: SocketAddr) -> Result<TcpListener, GatewayError> {
+    let listening = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A server that starts again takes the address of one that has just ended.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(MOST_UNACCEPTED)
+    };
+    listening().map_err(|source| GatewayError::Listen {
         door,
         address,
         source,

@@ -96,9 +96,7 @@ impl Serve {
             keep_samples: lakegate.options.sample_keep,
         };
         let queries = Queries::start(lakegate.engine.clone(), limits);
-        let doors = Doors::open(queries, options)
-            .await
-            .map_err(|error| error_of(&error))?;
+        let doors = Doors::open(queries, options).map_err(|error| error_of(&error))?;
         let ready = json!({
             "ready": true,
             "http": doors.http.to_string(),

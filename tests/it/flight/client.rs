@@ -42,7 +42,7 @@ pub(super) async fn connect(server: &Server) -> Client {
     connect_to(&server.flight).await
 }
 
-pub(super) async fn connect_to(address: &str) -> Client {
+async fn connect_to(address: &str) -> Client {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
     let calls = FlightServiceClient::new(endpoint.connect().await.unwrap());
     FlightSqlServiceClient::new_from_inner(calls.max_decoding_message_size(usize::MAX))

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 use tonic::Code;
 
-use super::client::{change, connect, connect_to, rows, status, stop};
+use super::client::{change, connect, rows, status, stop};
 use crate::support::{Project, Server, python};
 
 /// Connections that are open at once.
@@ -14,16 +14,8 @@ const CROWD: usize = 500;
 async fn asked_by_all(server: &Server) -> Vec<Result<Vec<serde_json::Value>, tonic::Status>> {
     let clients = join_all((0..CROWD).map(|_| connect(server))).await;
     let asked = clients.into_iter().enumerate().map(|(number, mut client)| {
-        let address = server.flight.clone();
         tokio::spawn(async move {
-            let sql = format!("SELECT {number} AS number");
-            let mut answer = rows(&mut client, &sql).await;
-            // On a machine that is busy with other tests, a connection may break: a client connects again.
-            if let Err(error) = &answer
-                && format!("{error:?}").contains("connection closed")
-            {
-                answer = rows(&mut connect_to(&address).await, &sql).await;
-            }
+            let answer = rows(&mut client, &format!("SELECT {number} AS number")).await;
             (number, answer)
         })
     });
