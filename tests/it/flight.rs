@@ -118,6 +118,9 @@ fn doors_are_not_opened_to_other_machines_by_accident() {
         );
         assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
     }
+    let wrong = project.run(&["serve", "--flight", "127.0.0.1"]);
+    let wrong = wrong.expect_code(2).stderr;
+    assert!(wrong.contains("a host and a port"), "{wrong}");
     let server = project.serve(&["--insecure"]);
     let taken = project.run(&["serve", "--flight", &server.flight, "--http", "127.0.0.1:0"]);
     let taken = taken.expect_code(3);

@@ -1,6 +1,6 @@
 //! `lakegate serve`: opens the doors for clients.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,11 +31,11 @@ const WAITING_FOR_EACH: usize = 8;
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Where Flight SQL is served; port 0 picks one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:32010")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:32010", value_parser = address)]
     flight: SocketAddr,
 
     /// Where health, readiness and metrics are served; port 0 picks one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     http: SocketAddr,
 
     /// Who may come in, as `lakegate user` writes it; `users.json` in the project folder when that is there
@@ -161,6 +161,11 @@ impl Serve {
             waiting: running * WAITING_FOR_EACH,
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let first = text.to_socket_addrs().ok().and_then(|mut all| all.next());
+    first.ok_or_else(|| "wanted a host and a port, such as `127.0.0.1:32010`".to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
