@@ -8,6 +8,7 @@ mod merge;
 mod merge_rows;
 mod misfit;
 mod passage;
+mod replace_where;
 mod rows;
 mod run;
 mod source;

@@ -4,11 +4,10 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use deltalake::delta_datafusion::planner::DeltaPlanner;
 use deltalake::kernel::transaction::CommitProperties;
@@ -18,7 +17,7 @@ use deltalake::parquet::file::properties::WriterProperties;
 use deltalake::protocol::SaveMode;
 use tracing::{info, warn};
 
-use super::condition::{simplifier, writable};
+use super::replace_where::{refuse_rows_outside, replaced_rows};
 use super::source::{FirstError, keeping_errors};
 use super::{Batch, Expects, SchemaEvolution, Write, WriteMode, WriteOutcome, Written, columns};
 use crate::gate::Trust;
@@ -193,26 +192,7 @@ impl Catalog {
                 let predicate = match table.exists {
                     true => {
                         let existing = table.columns()?;
-                        let columns = DFSchema::try_from(existing.schema.as_ref().clone())
-                            .map_err(|error| no_condition(write, &error))?;
-                        let condition = condition(session, write, predicate, &columns)?;
-                        let simplifier = simplifier(session, &columns);
-                        let condition = simplifier.coerce(condition, &columns);
-                        let partitions = &existing.partition_columns;
-                        let condition = condition.and_then(|condition| {
-                            writable(condition, &columns, partitions, &simplifier)
-                        });
-                        let condition = condition.map_err(|error| no_condition(write, &error))?;
-                        if condition.column_refs().is_empty() {
-                            return Err(CatalogError::invalid(
-                                format!(
-                                    "`replace_where` of `{}` is the same for every row: {predicate}",
-                                    write.table
-                                ),
-                                Some("write `mode: overwrite` to replace all rows".to_owned()),
-                            ));
-                        }
-                        Some(condition)
+                        Some(replaced_rows(session, write, predicate, &existing)?)
                     }
                     false => None,
                 };
@@ -429,60 +409,6 @@ pub(super) fn source_failed(table: &TableName, error: Arc<DataFusionError>) -> C
     CatalogError::failed(
         format!("the rows for `{table}` cannot be computed: {error}"),
         error,
-    )
-}
-
-/// Every row of a write that replaces some rows must be one of those.
-async fn refuse_rows_outside(
-    session: &SessionContext,
-    write: &Write,
-    predicate: &str,
-) -> Result<(), CatalogError> {
-    let failed = |error| {
-        CatalogError::failed(
-            format!("the rows for `{}` cannot be computed", write.table),
-            error,
-        )
-    };
-    let condition = condition(session, write, predicate, write.source.schema())?;
-    let outside = DataFrame::new(session.state(), write.source.clone())
-        .filter(condition.is_not_true())
-        .map_err(failed)?
-        .count()
-        .await
-        .map_err(failed)?;
-    if outside == 0 {
-        return Ok(());
-    }
-    Err(CatalogError::invalid(
-        format!(
-            "{outside} of the rows for `{}` are outside of `replace_where`: {predicate}",
-            write.table
-        ),
-        Some("filter them in the SQL, or widen the condition".to_owned()),
-    ))
-}
-
-/// Plans a condition, so that its names mean the same at every write; delta-rs would tell them apart by case.
-fn condition(
-    session: &SessionContext,
-    write: &Write,
-    predicate: &str,
-    columns: &DFSchema,
-) -> Result<Expr, CatalogError> {
-    session
-        .state()
-        .create_logical_expr(predicate, columns)
-        .map_err(|error| no_condition(write, &error))
-}
-
-fn no_condition(write: &Write, error: &DataFusionError) -> CatalogError {
-    CatalogError::invalid(
-        format!(
-            "`replace_where` of `{}` is not a condition: {error}",
-            write.table
-        ),
-        Some("write it as in a WHERE clause, over columns of the view".to_owned()),
     )
 }
 

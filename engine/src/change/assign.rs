@@ -105,7 +105,7 @@ pub(crate) fn replace_query(statement: &mut DfStatement, by: DfStatement) -> Opt
 }
 
 /// The values of an INSERT that has nothing else.
-pub(crate) fn plain_values(source: &mut Query) -> Option<&mut Values> {
+fn plain_values(source: &mut Query) -> Option<&mut Values> {
     let has_more = source.with.is_some()
         || source.order_by.is_some()
         || source.limit_clause.is_some()
@@ -141,12 +141,12 @@ pub(crate) fn insert_of_all(
     statement: &Statement,
     rows: &[Parameters],
 ) -> Result<Option<Statement>, EngineError> {
-    let mut all = statement.clone();
-    if let Some(parameters) = rows.first() {
+    if let Some(first) = rows.first() {
         // All rows have as many values.
-        parameters::bind(&mut all.inner, statement.options.parameters, parameters)?;
-        all.inner = statement.inner.clone();
+        let style = statement.options.parameters;
+        parameters::bind(&mut statement.inner.clone(), style, first)?;
     }
+    let mut all = statement.clone();
     let Some(values) = inserted_values(&mut all.inner) else {
         return Ok(None);
     };
