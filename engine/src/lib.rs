@@ -25,12 +25,14 @@ mod queries;
 mod query;
 mod query_log;
 mod repeated;
+mod series;
 mod session;
 mod show;
 mod spill;
 mod statement;
 mod time_travel;
 mod time_zone;
+mod to_timestamp;
 mod told;
 mod watched;
 

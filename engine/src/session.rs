@@ -12,7 +12,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
-use lakegate_rules::{CheckedArithmetic, MicrosecondComparisons};
+use lakegate_rules::{CheckedArithmetic, MicrosecondTimes};
 use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
@@ -22,7 +22,7 @@ use crate::join_keys::optimizer_rules;
 use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::spill::SpillFolder;
-use crate::{EngineError, StatementOptions};
+use crate::{EngineError, StatementOptions, series, to_timestamp};
 
 /// The catalog's name in SQL.
 pub const CATALOG: &str = "lakegate";
@@ -184,7 +184,7 @@ impl Engine {
 fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(SettingsWithoutFolders));
-    rules.insert(0, Arc::new(MicrosecondComparisons));
+    rules.insert(0, Arc::new(MicrosecondTimes));
     rules.push(Arc::new(CheckedArithmetic));
     rules
 }
@@ -211,6 +211,9 @@ fn session_state(
     // Of two with one name, the later counts.
     functions.extend(bounded::functions(memory_limit));
     functions.push(now::function());
+    functions.push(to_timestamp::function());
+    let series = state.table_functions().get_or_insert_default();
+    series.extend(series::functions());
     state.build()
 }
 

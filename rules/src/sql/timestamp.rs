@@ -1,64 +1,39 @@
-//! Timestamps that are written out have microseconds, unless they are finer.
+//! `TIMESTAMP` has microseconds, unless a time that is written out is finer.
 //!
 //! `TIMESTAMP` without a number has six digits behind the point in the standard, and nine in DataFusion, whose
 //! nanoseconds end in the year 2262: `TIMESTAMP '9999-12-31 00:00:00'` would be an error.
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{DataType, Expr, TableFactor, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{DataType, Expr, Value, VisitMut, VisitorMut};
 
 /// Digits of a microsecond behind the point of a second.
 const DIGITS: u64 = 6;
 
-/// Gives timestamps that are written out the digits of the standard.
+/// Gives timestamps the digits of the standard.
 pub(super) fn in_microseconds(parsed: &mut impl VisitMut) {
-    let _always_continues = parsed.visit(&mut InMicroseconds::default());
+    let _always_continues = parsed.visit(&mut InMicroseconds);
 }
 
-/// How many table functions it is inside of: theirs take nanoseconds.
-#[derive(Default)]
-struct InMicroseconds(usize);
-
-/// Whether a table is what a function gives.
-fn is_function(table: &TableFactor) -> bool {
-    matches!(
-        table,
-        TableFactor::Table { args: Some(_), .. }
-            | TableFactor::Function { .. }
-            | TableFactor::TableFunction { .. }
-    )
-}
+struct InMicroseconds;
 
 impl VisitorMut for InMicroseconds {
     type Break = ();
 
-    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        self.0 += usize::from(is_function(table));
-        ControlFlow::Continue(())
-    }
-
-    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        self.0 -= usize::from(is_function(table));
-        ControlFlow::Continue(())
-    }
-
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if self.0 > 0 {
-            return ControlFlow::Continue(());
-        }
         let (value, data_type) = match expr {
-            Expr::TypedString(typed) => (&typed.value.value, &mut typed.data_type),
+            Expr::TypedString(typed) => (Some(&typed.value.value), &mut typed.data_type),
             Expr::Cast {
                 expr, data_type, ..
             } => match &**expr {
-                Expr::Value(value) => (&value.value, data_type),
-                _ => return ControlFlow::Continue(()),
+                Expr::Value(value) => (Some(&value.value), data_type),
+                _ => (None, data_type),
             },
             _ => return ControlFlow::Continue(()),
         };
-        if let (Value::SingleQuotedString(text), DataType::Timestamp(digits @ None, _)) =
-            (value, data_type)
-            && !is_finer(text)
+        let is_finer = matches!(value, Some(Value::SingleQuotedString(text)) if is_finer(text));
+        if let DataType::Timestamp(digits @ None, _) = data_type
+            && !is_finer
         {
             *digits = Some(DIGITS);
         }
@@ -97,12 +72,13 @@ mod tests {
                 "CAST('2024-01-31' AS TIMESTAMP(6) WITH TIME ZONE)",
             ),
             ("'2024-01-31'::TIMESTAMP(3)", "'2024-01-31'::TIMESTAMP(3)"),
-            // A number is one of seconds.
             (
                 "CAST(1700000000 AS TIMESTAMP)",
-                "CAST(1700000000 AS TIMESTAMP)",
+                "CAST(1700000000 AS TIMESTAMP(6))",
             ),
-            ("CAST(a AS TIMESTAMP)", "CAST(a AS TIMESTAMP)"),
+            ("CAST(a AS TIMESTAMP)", "CAST(a AS TIMESTAMP(6))"),
+            ("TRY_CAST(a AS TIMESTAMP)", "TRY_CAST(a AS TIMESTAMP(6))"),
+            ("CAST(a AS TIMESTAMP(9))", "CAST(a AS TIMESTAMP(9))"),
             ("DATE '2024-01-31'", "DATE '2024-01-31'"),
         ] {
             let parsed = parse_expression(tokenize(sql).unwrap())

@@ -2,6 +2,7 @@
 
 use datafusion::scalar::ScalarValue;
 
+use crate::ErrorKind;
 use crate::fixture::Fixture;
 
 #[tokio::test]
@@ -26,7 +27,8 @@ async fn now_goes_into_columns_and_tables() {
         .answer("SELECT count(*) AS n FROM u WHERE before < at AND at <= now()")
         .await;
     assert!(answer.as_ref().unwrap().contains("| 1 |"), "{answer:?}");
-    let finer = "CREATE TABLE v AS SELECT to_timestamp('2024-01-31T10:00:00.123456789') AS at";
+    let finer =
+        "CREATE TABLE v AS SELECT to_timestamp_nanos('2024-01-31T10:00:00.123456789') AS at";
     let refusal = fixture.refusal(finer).await;
     assert!(
         refusal.contains("finer than a microsecond") && refusal.contains("date_trunc"),
@@ -223,4 +225,136 @@ async fn table_functions_take_times() {
     let sql = "SELECT count(*) AS n FROM generate_series(\
         TIMESTAMP '2024-01-01 00:00:00', TIMESTAMP '2024-01-03 00:00:00', INTERVAL '1 day')";
     assert!(fixture.answer(sql).await.unwrap().contains("| 3 |"));
+}
+
+/// What is wrong with a query.
+async fn mistake(fixture: &Fixture, sql: &str) -> String {
+    let error = fixture.answer(sql).await.expect_err(sql);
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+    error.to_string()
+}
+
+/// The only field of an answer of one row and column.
+async fn field(fixture: &Fixture, sql: &str) -> String {
+    let answer = fixture.answer(sql).await.expect(sql);
+    let row = answer.lines().nth(3).expect(sql);
+    row.trim_matches(['|', ' ']).to_owned()
+}
+
+#[tokio::test]
+async fn what_is_cast_to_a_timestamp_has_microseconds_and_numbers_are_seconds() {
+    let fixture = Fixture::new().await;
+    for (value, expected) in [
+        (
+            "CAST(x AS TIMESTAMP) FROM (VALUES ('9999-12-31')) AS v(x)",
+            "9999-12-31T00:00:00",
+        ),
+        (
+            "TRY_CAST(x AS TIMESTAMP) FROM (VALUES ('9999-12-31')) AS v(x)",
+            "9999-12-31T00:00:00",
+        ),
+        (
+            "x::TIMESTAMP FROM (VALUES (DATE '9999-12-31')) AS v(x)",
+            "9999-12-31T00:00:00",
+        ),
+        (
+            "CAST('2024-01-31 10:00:00.123456789' AS TIMESTAMP)",
+            "2024-01-31T10:00:00.123456789",
+        ),
+        ("CAST(1700000000 AS TIMESTAMP)", "2023-11-14T22:13:20"),
+        ("TRY_CAST(1700000000 AS TIMESTAMP)", "2023-11-14T22:13:20"),
+        ("TRY_CAST(9000000000000000000 AS TIMESTAMP)", ""),
+        ("CAST(1700000000 AS TIMESTAMP(3))", "2023-11-14T22:13:20"),
+        (
+            "CAST(x AS TIMESTAMP) FROM (VALUES (1700000000)) AS v(x)",
+            "2023-11-14T22:13:20",
+        ),
+        (
+            "CAST(x AS TIMESTAMP) FROM (SELECT CAST(17 AS INT)) AS v(x)",
+            "1970-01-01T00:00:17",
+        ),
+        (
+            "CAST(x AS TIMESTAMP(9)) FROM (SELECT CAST(17 AS SMALLINT)) AS v(x)",
+            "1970-01-01T00:00:17",
+        ),
+        (
+            "CAST(17 AS TIMESTAMP WITH TIME ZONE)",
+            "1970-01-01T00:00:17Z",
+        ),
+    ] {
+        assert_eq!(
+            field(&fixture, &format!("SELECT {value}")).await,
+            expected,
+            "{value}"
+        );
+    }
+    for value in ["1.5", "CAST(1.5 AS DOUBLE)", "CAST(1 AS DECIMAL(38, 0))"] {
+        let refusal = mistake(&fixture, &format!("SELECT CAST({value} AS TIMESTAMP)")).await;
+        assert!(refusal.contains("write `to_timestamp("), "{refusal}");
+    }
+    mistake(&fixture, "SELECT CAST(9000000000000000000 AS TIMESTAMP)").await;
+}
+
+#[tokio::test]
+async fn to_timestamp_has_microseconds() {
+    let fixture = Fixture::new().await;
+    for (value, expected) in [
+        ("'9999-12-31'", "9999-12-31T00:00:00Z"),
+        ("'31/12/2261', '%d/%m/%Y'", "2261-12-31T00:00:00Z"),
+        ("1700000000", "2023-11-14T22:13:20Z"),
+        ("253402214400", "9999-12-31T00:00:00Z"),
+        ("CAST(17 AS SMALLINT)", "1970-01-01T00:00:17Z"),
+        ("1.5", "1970-01-01T00:00:01.500Z"),
+        ("-1.0000015", "1969-12-31T23:59:58.999998Z"),
+        ("CAST(1.25 AS DECIMAL(38, 10))", "1970-01-01T00:00:01.250Z"),
+        (
+            "CAST('253402214400.000001' AS DECIMAL(20, 6))",
+            "9999-12-31T00:00:00.000001Z",
+        ),
+        ("TIMESTAMP '2024-01-31 10:00:00'", "2024-01-31T10:00:00Z"),
+        ("NULL", ""),
+        ("CAST(NULL AS DOUBLE)", ""),
+    ] {
+        let sql = format!("SELECT to_timestamp({value})");
+        assert_eq!(field(&fixture, &sql).await, expected, "{value}");
+        if !value.contains('\'') && value != "NULL" {
+            let sql =
+                format!("SELECT to_timestamp(x) FROM (SELECT {value} AS x FROM range(1)) AS v");
+            assert_eq!(field(&fixture, &sql).await, expected, "{value} in a column");
+        }
+    }
+    for value in [
+        "9000000000000000000",
+        "1e300",
+        "CAST('NaN' AS DOUBLE)",
+        "1e30::DECIMAL(38, 0)",
+    ] {
+        mistake(&fixture, &format!("SELECT to_timestamp({value})")).await;
+    }
+}
+
+#[tokio::test]
+async fn series_are_of_any_timestamps() {
+    let fixture = Fixture::new().await;
+    for (series, rows) in [
+        (
+            "range(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-02', INTERVAL '12 hour')",
+            "2",
+        ),
+        (
+            "generate_series(now(), now() + INTERVAL '1 day', INTERVAL '12 hour')",
+            "3",
+        ),
+        (
+            "generate_series(DATE '2024-01-01', DATE '2024-01-03', INTERVAL '1 day')",
+            "3",
+        ),
+        ("generate_series(1, 3)", "3"),
+    ] {
+        let sql = format!("SELECT count(*) FROM {series}");
+        assert_eq!(field(&fixture, &sql).await, rows, "{series}");
+    }
+    let far = "SELECT * FROM generate_series(TIMESTAMP '2024-01-01', TIMESTAMP '9999-12-31', INTERVAL '1 year')";
+    let refusal = mistake(&fixture, far).await;
+    assert!(refusal.contains("2262"), "{refusal}");
 }

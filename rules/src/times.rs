@@ -1,10 +1,13 @@
-//! Times are compared as microseconds, and their differences as what they are.
+//! Times are compared as microseconds, their differences as what they are; numbers become times by seconds.
 //!
 //! DataFusion compares a timestamp with a text or a date as nanoseconds, which end in the year 2262: a comparison with
 //! `'9999-12-31'` is an error. Before it fits types to each other, the text or date becomes a timestamp in microseconds.
 //!
 //! A difference of times it compares with an interval field by field, as one of no days and many nanoseconds: ten days are
 //! less than one. So the interval becomes a difference, and one without a fixed length is refused.
+//!
+//! A number that is cast to a timestamp is one of seconds since 1970. DataFusion knows that of `bigint` alone, and takes
+//! any other for nanoseconds.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -18,13 +21,13 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::arithmetic::schema_of_expressions;
 use crate::sql::is_finer_than_microseconds;
 
-/// Makes timestamps of the texts and dates that are compared with timestamps.
+/// Makes timestamps of the texts and dates that are compared with timestamps, and of the numbers that are cast to them.
 #[derive(Debug)]
-pub struct MicrosecondComparisons;
+pub struct MicrosecondTimes;
 
-impl AnalyzerRule for MicrosecondComparisons {
+impl AnalyzerRule for MicrosecondTimes {
     fn name(&self) -> &str {
-        "microsecond_comparisons"
+        "microsecond_times"
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
@@ -33,7 +36,7 @@ impl AnalyzerRule for MicrosecondComparisons {
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let compared = expr.transform_up(|expr| comparison(expr, &schema))?;
+                let compared = expr.transform_up(|expr| time(expr, &schema))?;
                 Ok(compared.update_data(|expr| name.restore(expr)))
             })
         });
@@ -41,14 +44,24 @@ impl AnalyzerRule for MicrosecondComparisons {
     }
 }
 
-/// An expression over columns in which times are compared so.
-pub(crate) fn compared(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let compared = expr.transform_up(|expr| comparison(expr, schema))?;
+/// An expression over columns in which times are meant so.
+pub(crate) fn with_times(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let compared = expr.transform_up(|expr| time(expr, schema))?;
     Ok(compared.data)
 }
 
-fn comparison(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn time(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
+        Expr::Cast(mut of) if is_finer_than_seconds(of.field.data_type()) => {
+            let (value, is_number) = seconds(*of.expr, of.field.data_type(), schema)?;
+            of.expr = Box::new(value);
+            transformed(Expr::Cast(of), is_number)
+        }
+        Expr::TryCast(mut of) if is_finer_than_seconds(of.field.data_type()) => {
+            let (value, is_number) = seconds(*of.expr, of.field.data_type(), schema)?;
+            of.expr = Box::new(value);
+            transformed(Expr::TryCast(of), is_number)
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
             let (to_left, to_right) = (unit_of(&left, schema), unit_of(&right, schema));
             let (left, is_left) = fitted(*left, to_right.as_ref(), schema)?;
@@ -87,6 +100,25 @@ fn comparison(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         }
         expr => Transformed::no(expr),
     })
+}
+
+fn is_finer_than_seconds(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(unit, _) if *unit != TimeUnit::Second)
+}
+
+/// What is cast to a timestamp, which is one of seconds when it was a whole number; and whether it was one.
+fn seconds(value: Expr, to: &DataType, schema: &DFSchema) -> Result<(Expr, bool)> {
+    let of = value.get_type(schema);
+    match (of, to) {
+        (Ok(of), DataType::Timestamp(_, zone)) if of.is_integer() => {
+            let seconds = DataType::Timestamp(TimeUnit::Second, zone.clone());
+            Ok((cast(value, seconds), true))
+        }
+        (Ok(of), _) if of.is_numeric() => plan_err!(
+            "a number with a fraction is cast to a timestamp: write `to_timestamp({value})`, which takes it for seconds since 1970"
+        ),
+        _ => Ok((value, false)),
+    }
 }
 
 fn is_comparison(operator: Operator) -> bool {
