@@ -340,18 +340,24 @@ pub fn bad_value(error: &(dyn std::error::Error + 'static)) -> Option<String> {
             | ArrowError::ArithmeticOverflow(_)),
         ) = error.downcast_ref::<ArrowError>()
         {
-            return Some(error.to_string());
+            return Some(without_prefixes(&error.to_string()));
+        }
+        if let Some(DataFusionError::Execution(message)) = error.downcast_ref() {
+            return Some(without_prefixes(message));
         }
         if error.source().is_none() {
-            // delta-rs makes text of the errors in the values of an UPDATE or MERGE.
+            // delta-rs makes text of the errors in the values of an UPDATE or MERGE, and Arrow of those of functions.
             let text = error.to_string();
             if let Some(of_filter) = of_filter(&text) {
                 return Some(of_filter);
             }
+            if let Some((_, of_function)) = text.split_once(OF_FUNCTION) {
+                return Some(without_prefixes(of_function));
+            }
             let of_arrow = text.split_once(ARROW_ERROR).map(|(_, of_arrow)| of_arrow);
             let of_arrow =
                 of_arrow.filter(|text| BAD_VALUES.iter().any(|bad| text.starts_with(bad)));
-            return of_arrow.map(str::to_owned);
+            return of_arrow.map(without_prefixes);
         }
         cause = error.source();
     }
@@ -360,6 +366,10 @@ pub fn bad_value(error: &(dyn std::error::Error + 'static)) -> Option<String> {
 
 /// What is before an error of Arrow once it is text.
 const ARROW_ERROR: &str = "Arrow error: ";
+
+/// What is before an error of a function, and before it once it is one of Arrow.
+const OF_EXECUTION: &str = "Execution error: ";
+const OF_FUNCTION: &str = "Compute error: Execution error: ";
 
 /// How the errors of Arrow begin that are those of values.
 const BAD_VALUES: &[&str] = &[
@@ -400,8 +410,12 @@ fn of_filter(text: &str) -> Option<String> {
         return Some("divide by zero".to_owned());
     }
     let (kind, message) = error.split_once("(\"")?;
-    let is_bad_value = matches!(kind, "CastError" | "ParseError" | "ArithmeticOverflow");
-    let (message, _) = message.split_once("\")").filter(|_| is_bad_value)?;
+    let (message, _) = message.split_once("\")")?;
+    let message = match kind {
+        "CastError" | "ParseError" | "ArithmeticOverflow" => message,
+        "ComputeError" => message.strip_prefix(OF_EXECUTION)?,
+        _ => return None,
+    };
     Some(message.replace("\\\"", "\"").replace("\\'", "'"))
 }
 
@@ -500,8 +514,12 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 
 /// DataFusion's innermost message without its prefixes and backtrace, in lower case at its start.
 fn plain_message(error: &DataFusionError) -> String {
-    let text = error.find_root().strip_backtrace();
-    let mut rest = text.as_str();
+    without_prefixes(&error.find_root().strip_backtrace())
+}
+
+/// A message without what DataFusion and its libraries put before it, in lower case at its start.
+fn without_prefixes(text: &str) -> String {
+    let mut rest = text;
     while let Some(stripped) = PREFIXES.iter().find_map(|prefix| rest.strip_prefix(prefix)) {
         rest = stripped;
     }
@@ -519,7 +537,7 @@ fn plain_message(error: &DataFusionError) -> String {
 const PREFIXES: &[&str] = &[
     "Error during planning: ",
     "SQL error: ",
-    "Execution error: ",
+    OF_EXECUTION,
     "Schema error: ",
     "External error: ",
     "Arrow error: ",

@@ -299,6 +299,8 @@ impl Engine {
         }
         if let Some(assigned) = &assigned {
             assigned.apply(&mut bound)?;
+        }
+        if statement.assigns_to().is_some() {
             plan_source(&session, &mut bound).await?;
         }
         let plan = repeated::plan(&session, bound, false).await?;

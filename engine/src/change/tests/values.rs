@@ -164,6 +164,64 @@ async fn columns_of_an_insert_count_by_their_place_whatever_their_names() {
 }
 
 #[tokio::test]
+async fn inserts_with_values_within_their_query_can_be_prepared() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t (x BIGINT, s VARCHAR)"])
+        .await;
+    for (sql, parameters) in [
+        (
+            "INSERT INTO t SELECT v.a, NULL FROM (VALUES (1), (2)) AS v(a)",
+            0,
+        ),
+        (
+            "INSERT INTO t SELECT v.a, s FROM (VALUES (1)) AS v(a), (VALUES ('x'), ('y')) AS w(s)",
+            0,
+        ),
+        (
+            "INSERT INTO t WITH v AS (VALUES (1)) SELECT *, $1 FROM v",
+            1,
+        ),
+        (
+            "INSERT INTO t SELECT v.a, v.b FROM (VALUES ($1, $2)) AS v(a, b) WHERE v.a > $3",
+            3,
+        ),
+        ("INSERT INTO t VALUES ($1, $2)", 2),
+    ] {
+        let session = crate::fixture::session();
+        let text = sql.into();
+        let prepared = fixture.queries.prepare(&text, &session, &fixture.caller);
+        let prepared = prepared.await.expect(sql);
+        assert_eq!(prepared.parameters.len(), parameters, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn values_that_cannot_be_computed_are_mistakes_of_the_sql() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t (x DOUBLE)", "INSERT INTO t VALUES (-1)"])
+        .await;
+    for sql in [
+        "INSERT INTO t SELECT sqrt(x) FROM t",
+        "INSERT INTO t SELECT CAST(concat('z', x) AS DOUBLE) FROM t",
+        "UPDATE t SET x = sqrt(x)",
+        "UPDATE t SET x = CAST(x AS BIGINT) / 0",
+        "DELETE FROM t WHERE sqrt(x) > 1",
+        "CREATE TABLE u AS SELECT sqrt(x) AS y FROM t",
+        "MERGE INTO t USING (VALUES (1)) AS s(a) ON true WHEN MATCHED THEN UPDATE SET x = sqrt(x)",
+    ] {
+        let error = fixture.change(sql).await.expect_err(sql);
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{sql}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.starts_with("a value cannot be computed: ") && !text.contains("rror: "),
+            "{sql}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn new_table_whose_columns_would_have_one_name_is_refused_with_the_name() {
     let fixture = Fixture::new().await;
     for (query, expected) in [
