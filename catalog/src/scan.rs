@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::TableParquetOptions;
 use datafusion::common::{
     DFSchema, Result as DataFusionResult, ScalarValue, Statistics, not_impl_err,
 };
@@ -252,7 +253,7 @@ impl LakeScan {
             groups.push(FileGroup::default());
         }
         let config = self
-            .source(state, projection)?
+            .source(state, projection, filters)?
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_limit(limit)
@@ -271,26 +272,42 @@ impl LakeScan {
         })
     }
 
-    /// A source of some columns, without files.
+    /// A source of some columns, without files, for which there are filters.
     fn source(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
+        filters: &[Expr],
     ) -> DataFusionResult<FileScanConfigBuilder> {
         let readers = self.readers(state)?;
-        self.source_of(state, projection, self.read_schema.clone(), readers)
+        let mut options = state.default_table_options().parquet;
+        let filters = filters.iter();
+        let filters: Vec<&Expr> = filters
+            .filter(|filter| !self.is_decided_by_partition(filter))
+            .collect();
+        let is_worth_it = |columns: &[usize]| {
+            let fields = columns
+                .iter()
+                .map(|column| self.snapshot.schema.field(*column));
+            row_filter::is_while_reading(&filters, fields.map(|field| field.name().as_str()))
+        };
+        options.global.pushdown_filters |= match projection {
+            Some(columns) => is_worth_it(columns),
+            None => is_worth_it(&self.table_index),
+        };
+        self.source_of(options, projection, self.read_schema.clone(), readers)
     }
 
     /// A source of some columns in these types, without files.
     fn source_of(
         &self,
-        state: &dyn Session,
+        options: TableParquetOptions,
         projection: Option<&Vec<usize>>,
         read_schema: TableSchema,
         readers: Arc<dyn ParquetFileReaderFactory>,
     ) -> DataFusionResult<FileScanConfigBuilder> {
         let source = ParquetSource::new(read_schema)
-            .with_table_parquet_options(state.default_table_options().parquet)
+            .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(readers);
         let read_index = |table_index: usize| {
             self.table_index
@@ -412,5 +429,6 @@ mod footers;
 pub(crate) mod parts;
 #[cfg(test)]
 mod pruning_tests;
+mod row_filter;
 #[cfg(test)]
 mod tests;

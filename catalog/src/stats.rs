@@ -90,10 +90,8 @@ impl FileStatistics {
             columns,
             planner: Vec::new(),
         };
-        statistics.planner = files
-            .iter()
-            .enumerate()
-            .map(|(index, file)| statistics.for_planner(index, file).map(Arc::new))
+        statistics.planner = (0..files.len())
+            .map(|index| statistics.for_planner(index).map(Arc::new))
             .collect::<Result<_, _>>()?;
         Ok(statistics)
     }
@@ -147,7 +145,7 @@ impl FileStatistics {
         &self.planner[file]
     }
 
-    fn for_planner(&self, index: usize, file: &DataFile) -> Result<Statistics, DataFusionError> {
+    fn for_planner(&self, index: usize) -> Result<Statistics, DataFusionError> {
         let rows = self
             .row_count(index)
             .and_then(|rows| usize::try_from(rows).ok());
@@ -186,8 +184,8 @@ impl FileStatistics {
         }
         Ok(Statistics {
             num_rows: rows.map_or(Precision::Absent, Precision::Exact),
-            total_byte_size: usize::try_from(file.size)
-                .map_or(Precision::Absent, Precision::Inexact),
+            // The size of a file says little of the columns that a query reads; rows say more.
+            total_byte_size: Precision::Absent,
             column_statistics: columns,
         })
     }

@@ -15,12 +15,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Format};
 use crate::commands::{Command, INVALID};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Bytes of stack for each worker: what the deepest SQL that is read takes, with frames as large as those of debug builds.
 /// Only what is used becomes memory.

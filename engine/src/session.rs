@@ -33,6 +33,13 @@ pub const DEFAULT_SCHEMA: &str = "default";
 /// Memory for the footers of data files, in bytes. DataFusion's default of 50 MB is too little for a lake.
 const METADATA_CACHE_BYTES: usize = 512 << 20;
 
+/// A join of two partitions makes one hash table for both of up to half of these bytes, and of more partitions for all of
+/// them of as much less. Then the rows of its other side stay where they are; but one thread makes it.
+const SINGLE_TABLE_BYTES: usize = 128 << 20;
+
+/// As the bytes, in rows, for sides whose bytes are not known.
+const SINGLE_TABLE_ROWS: usize = 16 << 20;
+
 /// Consumers that an out-of-memory error names.
 const NAMED_CONSUMERS: std::num::NonZeroUsize = std::num::NonZeroUsize::MIN.saturating_add(4);
 
@@ -226,10 +233,17 @@ fn session_config(target_partitions: Option<usize>) -> SessionConfig {
         config = config.with_target_partitions(partitions);
     }
     let options = config.options_mut();
-    options.execution.parquet.pushdown_filters = true;
     options.sql_parser.collect_spans = true;
     // Times with a zone keep one: without it, `AT TIME ZONE` of such a time would not convert it.
     options.execution.time_zone = Some("UTC".to_owned());
+    let partitions = options.execution.target_partitions.max(1);
+    let joins = &mut options.optimizer;
+    joins.hash_join_single_partition_threshold = joins
+        .hash_join_single_partition_threshold
+        .max(SINGLE_TABLE_BYTES / partitions);
+    joins.hash_join_single_partition_threshold_rows = joins
+        .hash_join_single_partition_threshold_rows
+        .max(SINGLE_TABLE_ROWS / partitions);
     // A join pushes the values of its build side into a scan; over the dictionary columns of a
     // partitioned Delta table that fails, as deltalake's own sessions note.
     options.optimizer.hash_join_inlist_pushdown_max_size = 0;

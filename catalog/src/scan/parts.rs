@@ -101,9 +101,10 @@ impl FileParts {
                 }));
             }
         }
+        let options = session.default_table_options().parquet;
         let config = self
             .scan
-            .source_of(session, Some(&columns.to_vec()), read_schema, readers)?
+            .source_of(options, Some(&columns.to_vec()), read_schema, readers)?
             .with_file_groups(vec![FileGroup::new(vec![cut(file, piece)])])
             .build();
         Ok(DataSourceExec::from_data_source(config))
