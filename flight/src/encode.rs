@@ -1,27 +1,37 @@
 //! Rows as messages.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow_flight::encode::FlightDataEncoderBuilder;
-use arrow_flight::error::FlightError;
-use arrow_flight::{FlightData, IpcMessage, SchemaAsIpc};
+use arrow_flight::{IpcMessage, SchemaAsIpc};
 use bytes::Bytes;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::writer::IpcWriteOptions;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use datafusion::arrow::ipc::root_as_message;
+use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamEncoder};
+use futures::{Stream, StreamExt, stream};
 use lakegate_engine::EngineError;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tonic::Status;
 
 use crate::{columns, status};
 
+/// A message of rows: as `FlightData`, with its body in the pieces in which Arrow holds it.
+#[derive(Debug)]
+pub(crate) struct Message {
+    /// What is in the body. https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
+    pub(crate) header: Vec<u8>,
+    /// The body, one piece after the other.
+    pub(crate) body: Vec<Buffer>,
+}
+
 /// Messages on their way to a client.
-pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
+pub(crate) type Messages = Pin<Box<dyn Stream<Item = Result<Message, Status>> + Send>>;
 
 /// A message aims to be no larger, in bytes. Clients take at least 4 MiB.
 const MESSAGE_BYTES: usize = 2 << 20;
@@ -29,27 +39,113 @@ const MESSAGE_BYTES: usize = 2 << 20;
 /// What proxies take for a dead connection is longer than this.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The messages of rows, in the schema that the client was told.
-pub(crate) fn rows<S>(rows: S, schema: SchemaRef) -> Messages
+/// The messages of rows, in the schema that the client was told: one of the schema, then those of the rows.
+///
+/// # Errors
+/// When Arrow has no message for such a schema.
+pub(crate) fn rows<S>(rows: S, schema: SchemaRef) -> Result<Messages, Status>
 where
     S: Stream<Item = Result<RecordBatch, EngineError>> + Send + 'static,
 {
-    let told = Arc::clone(&schema);
-    let batches = kept_alive(rows, &schema, KEEP_ALIVE).map(move |batch| {
+    let mut encoder = MessageEncoder::new(&schema).map_err(status::of_arrow)?;
+    let first = encoder.schema(&schema).map_err(status::of_arrow)?;
+    let messages = kept_alive(rows, &schema, KEEP_ALIVE).map(move |batch| {
         let batch = batch.map_err(|error| status::of_engine(&error))?;
-        let batch = as_told(&batch, &told).map_err(status::of_arrow)?;
-        Ok(pieces(batch))
+        encoder.rows(&batch, &schema).map_err(status::of_arrow)
     });
-    let batches = batches.flat_map(|pieces: Result<Vec<RecordBatch>, Status>| match pieces {
-        Ok(pieces) => stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()),
-        Err(status) => stream::iter(vec![Err(FlightError::Tonic(Box::new(status)))]),
+    let messages = messages.flat_map(|messages| match messages {
+        Ok(messages) => stream::iter(messages.into_iter().map(Ok).collect::<Vec<_>>()),
+        Err(status) => stream::iter(vec![Err(status)]),
     });
-    let messages = FlightDataEncoderBuilder::new()
-        .with_schema(schema)
-        // Batches come in pieces that are small enough.
-        .with_max_flight_data_size(usize::MAX)
-        .build(batches);
-    Box::pin(messages.map_err(status::of_flight))
+    Ok(stream::iter(first.into_iter().map(Ok))
+        .chain(messages)
+        .boxed())
+}
+
+/// Makes messages of batches. The schema is the same for all of them.
+struct MessageEncoder(StreamEncoder);
+
+impl MessageEncoder {
+    fn new(schema: &Schema) -> Result<Self, ArrowError> {
+        Ok(Self(StreamEncoder::try_new(schema)?))
+    }
+
+    /// The message of the schema, which is before all others.
+    fn schema(&mut self, schema: &SchemaRef) -> Result<Option<Message>, ArrowError> {
+        // It comes with the first batch.
+        let nothing = RecordBatch::new_empty(Arc::clone(schema));
+        Ok(self.messages(&nothing)?.into_iter().next())
+    }
+
+    /// The messages of a batch.
+    fn rows(
+        &mut self,
+        batch: &RecordBatch,
+        schema: &SchemaRef,
+    ) -> Result<Vec<Message>, ArrowError> {
+        let mut messages = Vec::new();
+        for piece in pieces(as_told(batch, schema)?) {
+            messages.extend(self.messages(&piece)?);
+        }
+        Ok(messages)
+    }
+
+    fn messages(&mut self, batch: &RecordBatch) -> Result<Vec<Message>, ArrowError> {
+        let buffers = self.0.encode(batch)?.into_iter();
+        let mut encoded = Encoded(buffers.filter(|buffer| !buffer.is_empty()).collect());
+        let mut messages = Vec::new();
+        while let Some(message) = encoded.message()? {
+            messages.push(message);
+        }
+        Ok(messages)
+    }
+}
+
+/// What is left of a stream of encapsulated messages, in pieces none of which is empty.
+struct Encoded(VecDeque<Buffer>);
+
+impl Encoded {
+    /// The next message, without what stands before it in a stream: a mark of four bytes, and the length of its header.
+    fn message(&mut self) -> Result<Option<Message>, ArrowError> {
+        let before = joined(&self.take(2 * size_of::<u32>())?);
+        let Some((_mark, length)) = before.split_last_chunk() else {
+            return Ok(None);
+        };
+        let header = joined(&self.take(u32::from_le_bytes(*length) as usize)?);
+        let message =
+            root_as_message(&header).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+        let body = usize::try_from(message.bodyLength())
+            .map_err(|error| ArrowError::IpcError(error.to_string()))?;
+        let body = self.take(body)?;
+        Ok(Some(Message { header, body }))
+    }
+
+    /// The next bytes; none when there are no more at all.
+    fn take(&mut self, mut bytes: usize) -> Result<Vec<Buffer>, ArrowError> {
+        let mut taken = Vec::new();
+        while bytes > 0 {
+            let Some(buffer) = self.0.pop_front() else {
+                break;
+            };
+            let (first, rest) = (bytes.min(buffer.len()), buffer.len().saturating_sub(bytes));
+            if rest > 0 {
+                self.0.push_front(buffer.slice(first));
+            }
+            bytes -= first;
+            taken.push(buffer.slice_with_length(0, first));
+        }
+        if bytes > 0 && !taken.is_empty() {
+            return Err(ArrowError::IpcError(
+                "a message ends before its end".to_owned(),
+            ));
+        }
+        Ok(taken)
+    }
+}
+
+fn joined(pieces: &[Buffer]) -> Vec<u8> {
+    let bytes = pieces.iter().flat_map(|piece| piece.as_slice());
+    bytes.copied().collect()
 }
 
 /// Rows, and a batch without any whenever there is nothing to send for so long.
@@ -69,7 +165,10 @@ where
 }
 
 /// The messages of one batch.
-pub(crate) fn batch(batch: RecordBatch) -> Messages {
+///
+/// # Errors
+/// As those of [`rows`].
+pub(crate) fn batch(batch: RecordBatch) -> Result<Messages, Status> {
     let schema = batch.schema();
     rows(stream::iter([Ok(batch)]), schema)
 }
@@ -166,8 +265,15 @@ fn bytes_of_column(column: &ArrayRef) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use datafusion::arrow::array::{AsArray, Float64Array, Int64Builder, ListBuilder, StringArray};
+    use arrow_flight::FlightData;
+    use arrow_flight::decode::FlightRecordBatchStream;
+    use arrow_flight::error::FlightError;
+    use datafusion::arrow::array::{
+        AsArray, BooleanArray, Float64Array, Int64Array, Int64Builder, ListBuilder, NullArray,
+        StringArray, StructArray,
+    };
     use datafusion::arrow::datatypes::{DataType, Field};
+    use futures::TryStreamExt;
 
     use super::*;
 
@@ -186,6 +292,62 @@ mod tests {
             pieces.iter().map(RecordBatch::num_rows).sum::<usize>(),
             8_000
         );
+    }
+
+    #[tokio::test]
+    async fn messages_of_any_rows_are_read_as_these_rows() {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter(
+            (0..3000).map(|row| (row % 3 > 0).then_some(row)),
+        ));
+        let truths: ArrayRef = Arc::new(BooleanArray::from_iter(
+            (0..3000).map(|row| (row % 5 > 0).then_some(row % 2 == 0)),
+        ));
+        let texts: ArrayRef = Arc::new(StringArray::from_iter(
+            (0..3000).map(|row| (row % 7 > 0).then(|| "x".repeat(row % 11))),
+        ));
+        let mut lists = ListBuilder::new(Int64Builder::new());
+        for row in 0..3000 {
+            lists.append_option((row % 4 > 0).then(|| (0..row % 6).map(Some)));
+        }
+        let lists: ArrayRef = Arc::new(lists.finish());
+        let nothing: ArrayRef = Arc::new(NullArray::new(3000));
+        let fields = [("n", &numbers), ("t", &texts)];
+        let both: ArrayRef = Arc::new(StructArray::from(
+            fields
+                .map(|(name, column)| {
+                    (
+                        Arc::new(Field::new(name, column.data_type().clone(), true)),
+                        Arc::clone(column),
+                    )
+                })
+                .to_vec(),
+        ));
+        let whole = RecordBatch::try_from_iter_with_nullable([
+            ("numbers", numbers, true),
+            ("truths", truths, true),
+            ("texts", texts, true),
+            ("lists", lists, true),
+            ("nothing", nothing, true),
+            ("both", both, true),
+        ]);
+        let whole = whole.unwrap();
+        // Pieces begin within the bytes of bitmaps, behind the beginning of texts and lists, and some have no rows.
+        let sent: Vec<RecordBatch> = [(0, 0), (0, 1), (13, 1000), (1013, 7), (1021, 1979)]
+            .map(|(from, rows)| whole.slice(from, rows))
+            .to_vec();
+        let messages = rows(
+            stream::iter(sent.clone().into_iter().map(Ok)),
+            whole.schema(),
+        )
+        .unwrap();
+        let data = messages.map_ok(|message| FlightData {
+            data_header: message.header.into(),
+            data_body: joined(&message.body).into(),
+            ..FlightData::default()
+        });
+        let read = FlightRecordBatchStream::new_from_flight_data(data.map_err(FlightError::from));
+        let read: Vec<RecordBatch> = read.try_collect().await.unwrap();
+        assert_eq!(read, sent);
     }
 
     #[tokio::test]

@@ -4,17 +4,24 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use arrow_flight::Ticket;
 use arrow_flight::flight_service_server::FlightServiceServer;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service, http};
 use tonic::metadata::MetadataMap;
-use tonic::server::NamedService;
+use tonic::server::{Grpc, NamedService, ServerStreamingService};
+use tonic::{Request, Response, Status};
 
 use crate::caller::Peer;
+use crate::codec::RowsCodec;
+use crate::encode::{Message, Messages};
 use crate::service::FlightDoor;
 
 /// The call by which a client says who it is.
 const HANDSHAKE: &str = "/arrow.flight.protocol.FlightService/Handshake";
+
+/// The call that asks for rows.
+const DO_GET: &str = "/arrow.flight.protocol.FlightService/DoGet";
 
 /// Bytes of the largest message that is taken.
 const MOST_MESSAGE_BYTES: usize = 64 << 20;
@@ -61,10 +68,31 @@ impl Service<http::Request<Body>> for Entry {
             match door.enter(&headers, &peer, is_login).await {
                 Ok(session) => {
                     parts.extensions.insert(session);
-                    calls.call(http::Request::from_parts(parts, body)).await
+                    let asks_for_rows = parts.uri.path() == DO_GET;
+                    let request = http::Request::from_parts(parts, body);
+                    if !asks_for_rows {
+                        return calls.call(request).await;
+                    }
+                    let mut call = Grpc::new(RowsCodec)
+                        .apply_max_message_size_config(Some(MOST_MESSAGE_BYTES), None);
+                    Ok(call.server_streaming(Rows(door), request).await)
                 }
                 Err(refused) => Ok(refused.into_http()),
             }
         })
+    }
+}
+
+/// Answers the call that asks for rows.
+struct Rows(Arc<FlightDoor>);
+
+impl ServerStreamingService<Ticket> for Rows {
+    type Response = Message;
+    type ResponseStream = Messages;
+    type Future = BoxFuture<Response<Messages>, Status>;
+
+    fn call(&mut self, request: Request<Ticket>) -> Self::Future {
+        let door = Arc::clone(&self.0);
+        Box::pin(async move { door.rows(request).await })
     }
 }

@@ -5,6 +5,7 @@
 
 mod actions;
 mod caller;
+mod codec;
 mod columns;
 mod encode;
 mod entry;

@@ -74,6 +74,25 @@ impl FlightDoor {
         })
     }
 
+    /// The rows of a ticket.
+    pub(crate) async fn rows(
+        &self,
+        request: Request<Ticket>,
+    ) -> Result<Response<Messages>, Status> {
+        let session = session(&request)?;
+        let messages = match command(&request.get_ref().ticket)? {
+            Command::TicketStatementQuery(ticket) => {
+                let statements = self.statements(&session);
+                statements.fetch(&ticket.statement_handle).await?
+            }
+            command => {
+                let refused = not_supported(&command);
+                encode::batch(self.metadata(command, &session).await?.ok_or(refused)?)?
+            }
+        };
+        Ok(Response::new(messages))
+    }
+
     fn statements<'a>(&'a self, session: &'a Session) -> Statements<'a> {
         Statements {
             queries: &self.queries,
@@ -193,7 +212,7 @@ fn one<T: Send + 'static>(message: T) -> BoxStream<'static, Result<T, Status>> {
 impl FlightService for FlightDoor {
     type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
     type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
-    type DoGetStream = Messages;
+    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
     type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
     type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
     type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
@@ -261,19 +280,9 @@ impl FlightService for FlightDoor {
         Ok(Response::new(SchemaResult { schema }))
     }
 
-    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Messages>, Status> {
-        let session = session(&request)?;
-        let messages = match command(&request.get_ref().ticket)? {
-            Command::TicketStatementQuery(ticket) => {
-                let statements = self.statements(&session);
-                statements.fetch(&ticket.statement_handle).await?
-            }
-            command => {
-                let refused = not_supported(&command);
-                encode::batch(self.metadata(command, &session).await?.ok_or(refused)?)
-            }
-        };
-        Ok(Response::new(messages))
+    async fn do_get(&self, _: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        // `Entry` answers it with `FlightDoor::rows`.
+        Err(status::bug("DoGet", "the call is not for this service"))
     }
 
     async fn do_put(

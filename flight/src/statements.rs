@@ -277,9 +277,7 @@ impl Statements<'_> {
     pub(crate) async fn fetch(&self, ticket: &[u8]) -> Result<Messages, Status> {
         let fetchable = self.fetchable(ticket)?;
         if fetchable.is_done {
-            return Ok(encode::batch(RecordBatch::new_empty(Arc::new(
-                Schema::empty(),
-            ))));
+            return encode::batch(RecordBatch::new_empty(Arc::new(Schema::empty())));
         }
         let tables = fetchable.tables.iter().map(|(name, version, id)| {
             let name = name.parse();
@@ -299,7 +297,7 @@ impl Statements<'_> {
         let rows = self.queries.run(query_id, ready, caller).await;
         let rows = rows.map_err(|error| status::of_engine(&error))?;
         let taken = rows.taken();
-        let messages = encode::rows(rows, schema);
+        let messages = encode::rows(rows, schema)?;
         Ok(messages.inspect(move |_| taken.note()).boxed())
     }
 
