@@ -19,6 +19,10 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature,
 };
 
+mod together;
+
+pub(crate) use together::BoundedFunctions;
+
 /// The result of one call may take this share of the memory limit.
 const SHARE_OF_LIMIT: usize = 8;
 
@@ -31,8 +35,8 @@ const LETTER_BYTES: u64 = 4;
 /// Bytes of an element of a list that is a number, a time or a reference.
 const ELEMENT_BYTES: u64 = 16;
 
-/// The functions, for an engine with this limit of memory, in bytes.
-pub(crate) fn functions(memory_limit: usize) -> Vec<Arc<ScalarUDF>> {
+/// The functions, for an engine with this limit of memory, in bytes; and what puts them into plans that have others.
+pub(crate) fn functions(memory_limit: usize) -> (Vec<Arc<ScalarUDF>>, BoundedFunctions) {
     let bound = (memory_limit / SHARE_OF_LIMIT).max(LEAST_BOUND) as u64;
     let functions = SessionStateDefaults::default_scalar_functions().into_iter();
     let growing = functions.filter_map(|inner| {
@@ -44,6 +48,7 @@ pub(crate) fn functions(memory_limit: usize) -> Vec<Arc<ScalarUDF>> {
             "array_resize" => array_resize,
             "array_to_string" => array_to_string,
             "range" | "generate_series" => range,
+            "concat" | "concat_ws" | "array_concat" => together::together,
             _ => return None,
         };
         Some(Arc::new(ScalarUDF::new_from_impl(Bounded {
@@ -52,7 +57,9 @@ pub(crate) fn functions(memory_limit: usize) -> Vec<Arc<ScalarUDF>> {
             bound,
         })))
     });
-    growing.collect()
+    let functions: Vec<_> = growing.collect();
+    let rule = BoundedFunctions::new(&functions, bound);
+    (functions, rule)
 }
 
 /// Bytes of what a call comes to, at most.
@@ -109,7 +116,15 @@ impl ScalarUDFImpl for Bounded {
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        self.inner.simplify(args, info)
+        // What comes of it may be a call of a function without bounds.
+        Ok(match self.inner.simplify(args, info)? {
+            ExprSimplifyResult::Simplified(Expr::ScalarFunction(call))
+                if call.func.name() == self.name() =>
+            {
+                ExprSimplifyResult::Original(call.args)
+            }
+            simplified => simplified,
+        })
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -332,6 +347,12 @@ mod tests {
             "SELECT range(9000000000000000000)",
             "SELECT generate_series(1, 2000000000)",
             "SELECT range(TIMESTAMP '2024-01-01', TIMESTAMP '2025-01-01', INTERVAL '1 microsecond')",
+            "SELECT length(concat(x, x)) FROM (SELECT repeat('y', 40000000) || random() AS x)",
+            "SELECT length(concat(x, x, 'y', 'z')) FROM (SELECT repeat('y', 40000000) || random() AS x)",
+            "SELECT length(concat_ws('-', x, x)) FROM (SELECT repeat('y', 40000000) || random() AS x)",
+            "SELECT length(x || x) FROM (SELECT repeat('y', 40000000) || random() AS x)",
+            "SELECT cardinality(array_concat(x, x)) FROM (SELECT range(5000000 + CAST(random() AS INT)) AS x)",
+            "SELECT cardinality(x || x) FROM (SELECT range(5000000 + CAST(random() AS INT)) AS x)",
         ] {
             let error = fixture.answer(sql).await.expect_err(sql);
             assert_eq!(error.kind(), ErrorKind::Exhausted, "{sql}: {error}");
@@ -351,6 +372,33 @@ mod tests {
             ("SELECT list_repeat(1, 2) AS x", "| [1, 1] |"),
             ("SELECT array_to_string([1, 2], '-') AS x", "| 1-2 |"),
             ("SELECT range(1, 7, 2) AS x", "| [1, 3, 5] |"),
+            ("SELECT concat('a', NULL, 1) AS x", "| a1 |"),
+            (
+                "SELECT concat(x, '-', 'b', 'c') AS x FROM (VALUES ('a')) AS t(x)",
+                "| a-bc |",
+            ),
+            (
+                "SELECT concat_ws('-', x, NULL, 'b') AS x FROM (VALUES ('a')) AS t(x)",
+                "| a-b |",
+            ),
+            ("SELECT 'a' || 1 AS x", "| a1 |"),
+            (
+                "SELECT x || 'b' || x AS x FROM (VALUES ('a')) AS t(x)",
+                "| aba |",
+            ),
+            (
+                "SELECT (x || 'b') IS NULL AS x FROM (VALUES (CAST(NULL AS VARCHAR))) AS t(x)",
+                "| true |",
+            ),
+            ("SELECT [1] || [2, 3] AS x", "| [1, 2, 3] |"),
+            (
+                "SELECT array_concat([1], x) AS x FROM (VALUES ([2])) AS t(x)",
+                "| [1, 2] |",
+            ),
+            (
+                "SELECT x || 'b' FROM (VALUES ('a')) AS t(x)",
+                "| t.x || Utf8(\"b\") |",
+            ),
             ("SELECT range(5, 0, -2) AS x", "| [5, 3, 1] |"),
             (
                 "SELECT cardinality(range(DATE '9000-01-01', DATE '9000-02-01', INTERVAL '1 month')) AS x",

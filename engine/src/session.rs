@@ -16,7 +16,7 @@ use lakegate_rules::{CheckedArithmetic, MicrosecondTimes};
 use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
-use crate::bounded;
+use crate::bounded::{self, BoundedFunctions};
 use crate::explain::{Planner, SettingsWithoutFolders};
 use crate::join_keys::optimizer_rules;
 use crate::now;
@@ -188,11 +188,12 @@ impl Engine {
 }
 
 /// DataFusion's rules between those that have to come before types are fitted to each other, and those after.
-fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+fn analyzer_rules(bounded: BoundedFunctions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(SettingsWithoutFolders));
     rules.insert(0, Arc::new(MicrosecondTimes));
     rules.push(Arc::new(CheckedArithmetic));
+    rules.push(Arc::new(bounded));
     rules
 }
 
@@ -207,16 +208,17 @@ fn session_state(
     runtime: Arc<RuntimeEnv>,
     memory_limit: usize,
 ) -> SessionState {
+    let (bounded, bounded_rule) = bounded::functions(memory_limit);
     let mut state = SessionStateBuilder::new()
         .with_config(session_config(options.target_partitions))
         .with_runtime_env(runtime)
         .with_default_features()
         .with_query_planner(Arc::new(Planner))
-        .with_analyzer_rules(analyzer_rules())
+        .with_analyzer_rules(analyzer_rules(bounded_rule))
         .with_optimizer_rules(optimizer_rules());
     let functions = state.scalar_functions().get_or_insert_default();
     // Of two with one name, the later counts.
-    functions.extend(bounded::functions(memory_limit));
+    functions.extend(bounded);
     functions.push(now::function());
     functions.push(to_timestamp::function());
     let series = state.table_functions().get_or_insert_default();
