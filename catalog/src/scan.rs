@@ -137,11 +137,11 @@ impl LakeScan {
 
     /// Whether a filter has one answer for all rows of a file.
     fn is_decided_by_partition(&self, filter: &Expr) -> bool {
+        // One of no column too: it may be what became of one over partition columns once that was pushed down here.
         let columns = filter.column_refs();
-        !columns.is_empty()
-            && columns
-                .iter()
-                .all(|column| self.snapshot.partition_columns.contains(&column.name))
+        columns
+            .iter()
+            .all(|column| self.snapshot.partition_columns.contains(&column.name))
             && is_evaluable(filter)
             && !filter.is_volatile()
     }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use lakegate_engine::WORKER_STACK_BYTES;
 use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Format};
@@ -25,10 +26,6 @@ use crate::output::Output;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// Bytes of stack for each worker: what the deepest SQL that is read takes, with frames as large as those of debug builds.
-/// Only what is used becomes memory.
-const WORKER_STACK_BYTES: usize = 64 << 20;
 
 /// Exit code after a signal that asks to stop: 128 and the signal's number, as shells expect.
 const INTERRUPTED: u8 = 130;

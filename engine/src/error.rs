@@ -401,18 +401,19 @@ fn is_of_the_sql(root: &DataFusionError) -> bool {
 }
 
 /// What the reader of Parquet files says before the error of a condition that it evaluates, which it makes text of.
-const IN_FILTER: &str = "Error evaluating filter predicate: ArrowError(";
+const IN_FILTER: &str = "Error evaluating filter predicate: ";
 
 /// What is wrong with a value that a condition could not compute while a file was read.
 fn of_filter(text: &str) -> Option<String> {
     let (_, error) = text.split_once(IN_FILTER)?;
+    let error = error.strip_prefix("ArrowError(").unwrap_or(error);
     if error.starts_with("DivideByZero") {
         return Some("divide by zero".to_owned());
     }
     let (kind, message) = error.split_once("(\"")?;
     let (message, _) = message.split_once("\")")?;
     let message = match kind {
-        "CastError" | "ParseError" | "ArithmeticOverflow" => message,
+        "CastError" | "ParseError" | "ArithmeticOverflow" | "Execution" => message,
         "ComputeError" => message.strip_prefix(OF_EXECUTION)?,
         _ => return None,
     };
@@ -584,6 +585,8 @@ mod tests {
         let text = "External: Compute error: Error evaluating filter predicate: ArrowError(CastError(\"Cannot cast string 'a' to value of Int64 type\"), Some(\"\"))";
         let found = of_filter(text).unwrap();
         assert_eq!(found, "Cannot cast string 'a' to value of Int64 type");
+        let text = "Error evaluating filter predicate: Execution(\"timestamp 1 out of range\")";
+        assert_eq!(of_filter(text).unwrap(), "timestamp 1 out of range");
         let text = "Error evaluating filter predicate: ArrowError(DivideByZero, Some(\"\"))";
         assert_eq!(of_filter(text).unwrap(), "divide by zero");
         assert_eq!(

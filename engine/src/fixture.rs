@@ -61,7 +61,8 @@ impl Fixture {
                     stall_limit: Duration::from_secs(3600),
                     keep_samples: Duration::from_secs(3600),
                 },
-            ),
+            )
+            .unwrap(),
             caller: caller(Grants::EVERYTHING),
         }
     }

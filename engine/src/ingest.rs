@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, RecordBatch};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::ipc::reader::StreamReader;
 use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::catalog::streaming::StreamingTable;
@@ -216,6 +216,8 @@ where
     };
     let (file, path) = file.map_err(failed)?.into_parts();
     let (sender, receiver) = mpsc::channel(BATCHES_BETWEEN);
+    // What a client says of the rows as a whole, such as how it numbers them, is not kept.
+    let schema: SchemaRef = Arc::new(Schema::new(schema.fields().clone()));
     let of_rows = Arc::clone(&schema);
     let writing = tokio::task::spawn_blocking(move || write(file, &of_rows, receiver));
     let mut batches = std::pin::pin!(batches);

@@ -9,21 +9,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::{JoinType, LogicalPlan};
 use datafusion::optimizer::optimizer::ApplyOrder;
-use datafusion::optimizer::{Optimizer, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-/// DataFusion's rules, of which those do not add to the keys of a join whose nulls are equal.
-pub(crate) fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
-    let rules = Optimizer::new().rules.into_iter();
-    rules
-        .map(|rule| match rule.name() {
-            "extract_equijoin_predicate" | "eliminate_cross_join" => Arc::new(JoinKeys(rule)),
-            _ => rule,
-        })
-        .collect()
-}
-
+/// A rule that does not add to the keys of a join whose nulls are equal.
 #[derive(Debug)]
-struct JoinKeys(Arc<dyn OptimizerRule + Send + Sync>);
+pub(crate) struct JoinKeys(pub(crate) Arc<dyn OptimizerRule + Send + Sync>);
 
 impl OptimizerRule for JoinKeys {
     fn name(&self) -> &str {

@@ -9,6 +9,8 @@ mod admission;
 mod arithmetic_tests;
 mod bounded;
 mod change;
+#[cfg(test)]
+mod comparison_tests;
 mod error;
 mod expansion;
 mod explain;
@@ -19,12 +21,15 @@ mod join_keys;
 mod listing;
 mod maintenance;
 mod now;
+mod optimizer;
 mod overlay;
 mod parameters;
 mod queries;
 mod query;
 mod query_log;
 mod repeated;
+mod repeated_columns;
+mod same_types;
 mod series;
 mod session;
 mod show;
@@ -35,6 +40,7 @@ mod time_zone;
 mod to_timestamp;
 mod told;
 mod watched;
+mod workers;
 
 pub use access::{
     Caller, Grants, Login, NewUser, Right, TablePattern, TooManyLogins, UserEntry, UserFile, Users,
@@ -55,3 +61,4 @@ pub use statement::{ParameterStyle, Statement, StatementOptions, TableUse};
 pub use time_travel::parse_timestamp;
 pub use time_zone::TimeZone;
 pub use watched::Watched;
+pub use workers::WORKER_STACK_BYTES;

@@ -13,11 +13,10 @@ use std::time::Duration;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::scalar::ScalarValue;
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -25,6 +24,7 @@ use uuid::Uuid;
 use crate::access::OnBehalf;
 use crate::admission::{Admission, AdmissionLimits, Permit};
 use crate::query_log::{DenialRecord, QueryLog};
+use crate::workers::{self, Workers};
 use crate::{Caller, Engine, EngineError, Ingest, Pins, Planned, TimeZone};
 use kept::KeptPlans;
 use planning::{expect_values, parameter_count, parse};
@@ -135,6 +135,7 @@ struct Counters {
 #[derive(Debug)]
 pub struct Queries {
     engine: Arc<Engine>,
+    workers: Workers,
     admission: Admission,
     /// Places for planning. Metadata needs none.
     planning: Admission,
@@ -151,7 +152,10 @@ pub struct Queries {
 
 impl Queries {
     /// Begins to take statements. Records of them are kept until this is dropped.
-    pub fn start(engine: Arc<Engine>, options: QueriesOptions) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When the system has no threads left.
+    pub fn start(engine: Arc<Engine>, options: QueriesOptions) -> Result<Arc<Self>, EngineError> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let planned = processors * PLANNED_FOR_EACH;
         let queries = Arc::new(Self {
@@ -164,6 +168,7 @@ impl Queries {
             }),
             kept: KeptPlans::default(),
             stall_limit: options.stall_limit,
+            workers: Workers::start()?,
             engine,
             counters: Counters::default(),
             running: Mutex::default(),
@@ -171,7 +176,7 @@ impl Queries {
             serial: AtomicU64::new(0),
         });
         tokio::spawn(running::end_stalled(Arc::downgrade(&queries)));
-        queries
+        Ok(queries)
     }
 
     /// Ends a query, each time that it runs. False when it does not run.
@@ -283,7 +288,7 @@ impl Queries {
             Recording::new(self, Kind::Change, query_id, &request.sql, caller.clone());
         let permit = self.admitted(&mut recording).await?;
         let (engine, rows, request) = (Arc::clone(&self.engine), rows.to_vec(), request.clone());
-        detached(recording, permit, async move {
+        detached(&self.workers, recording, permit, async move {
             let statement = parse(&request.sql, &request.session)?;
             let wanted = parameter_count(&statement);
             expect_values(wanted, rows.first().map_or(0, Vec::len))?;
@@ -337,11 +342,9 @@ impl Queries {
             }
         };
         let engine = Arc::clone(&self.engine);
-        detached(
-            recording,
-            permit,
-            async move { engine.ingest(spooled).await },
-        )
+        detached(&self.workers, recording, permit, async move {
+            engine.ingest(spooled).await
+        })
         .await
     }
 
@@ -377,7 +380,7 @@ impl Queries {
         let sql = &ready.request.sql;
         let mut recording = Recording::new(self, Kind::Query, query_id, sql, caller);
         let permit = self.admitted(&mut recording).await?;
-        match apart(start(ready.planned)).await {
+        match self.workers.apart(start(ready.planned)).await {
             Ok((plan, stream)) => {
                 recording.plan = Some(plan);
                 Ok(self.rows(stream, permit, recording))
@@ -411,24 +414,13 @@ async fn start(planned: Planned) -> Result<Started, EngineError> {
     let Planned { session, plan, .. } = planned;
     let plan = session.state().create_physical_plan(&plan).await;
     let plan = plan.map_err(EngineError::from_execution)?;
-    let stream = execute_stream(Arc::clone(&plan), session.task_ctx());
-    Ok((plan, stream.map_err(EngineError::from_execution)?))
-}
-
-/// Runs something that does not pause on a thread of its own, to its end.
-async fn apart<T, F>(work: F) -> Result<T, EngineError>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, EngineError>> + Send + 'static,
-{
-    let runtime = Handle::current();
-    let task = tokio::task::spawn_blocking(move || runtime.block_on(work));
-    let done = task.await;
-    done.unwrap_or_else(|error| Err(EngineError::Bug(error.to_string())))
+    let rows = workers::rows_of(Arc::clone(&plan), session.task_ctx())?;
+    Ok((plan, rows))
 }
 
 /// Makes a change to its end, also when the client goes away: it is made and recorded, or neither.
 fn detached<F>(
+    workers: &Workers,
     mut recording: Recording,
     permit: Permit,
     made: F,
@@ -437,7 +429,7 @@ where
     F: Future<Output = Result<Option<u64>, EngineError>> + Send + 'static,
 {
     let made = Box::pin(made);
-    apart(async move {
+    workers.apart(async move {
         let made = made.await;
         drop(permit);
         recording.conclude(made)

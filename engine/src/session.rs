@@ -18,11 +18,10 @@ use tracing::info;
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded::{self, BoundedFunctions};
 use crate::explain::{Planner, SettingsWithoutFolders};
-use crate::join_keys::optimizer_rules;
-use crate::now;
 use crate::overlay::OverlayCatalog;
 use crate::spill::SpillFolder;
 use crate::{EngineError, StatementOptions, series, to_timestamp};
+use crate::{now, optimizer};
 
 /// The catalog's name in SQL.
 pub const CATALOG: &str = "lakegate";
@@ -215,7 +214,8 @@ fn session_state(
         .with_default_features()
         .with_query_planner(Arc::new(Planner))
         .with_analyzer_rules(analyzer_rules(bounded_rule))
-        .with_optimizer_rules(optimizer_rules());
+        .with_optimizer_rules(optimizer::rules())
+        .with_physical_optimizer_rules(optimizer::physical_rules());
     let functions = state.scalar_functions().get_or_insert_default();
     // Of two with one name, the later counts.
     functions.extend(bounded);

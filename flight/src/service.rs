@@ -265,11 +265,11 @@ impl FlightService for FlightDoor {
         let schema = match command(&request.get_ref().cmd)? {
             Command::CommandStatementQuery(query) => {
                 let carried = statements.of_text(&query.query)?;
-                statements.schema(&carried).await?
+                Box::pin(statements.schema(&carried)).await?
             }
             Command::CommandPreparedStatementQuery(query) => {
                 let carried = statements.of_handle(&query.prepared_statement_handle)?;
-                statements.schema(&carried).await?
+                Box::pin(statements.schema(&carried)).await?
             }
             command => {
                 let schema = self.metadata_schema(&command, &session).await?;

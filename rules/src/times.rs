@@ -6,10 +6,14 @@
 //! A difference of times it compares with an interval field by field, as one of no days and many nanoseconds: ten days are
 //! less than one. So the interval becomes a difference, and one without a fixed length is refused.
 //!
+//! A decimal it compares with a number that is written out, such as `100000.01`, in fifteen digits behind the point, of which
+//! the number has not so many: the number becomes the decimal that it is written as. A floating-point column it would
+//! make decimals of, which not all of its numbers are: so the other side becomes floating-point.
+//!
 //! A number that is cast to a timestamp is one of seconds since 1970. DataFusion knows that of `bigint` alone, and takes
 //! any other for nanoseconds.
 
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
@@ -63,7 +67,7 @@ fn time(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             transformed(Expr::TryCast(of), is_number)
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
-            let (to_left, to_right) = (unit_of(&left, schema), unit_of(&right, schema));
+            let (to_left, to_right) = (compared_as(&left, schema), compared_as(&right, schema));
             let (left, is_left) = fitted(*left, to_right.as_ref(), schema)?;
             let (right, is_right) = fitted(*right, to_left.as_ref(), schema)?;
             let compared = Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)));
@@ -75,7 +79,7 @@ fn time(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             low,
             high,
         }) => {
-            let to = unit_of(&expr, schema);
+            let to = compared_as(&expr, schema);
             let (low, is_low) = fitted(*low, to.as_ref(), schema)?;
             let (high, is_high) = fitted(*high, to.as_ref(), schema)?;
             let compared =
@@ -87,7 +91,7 @@ fn time(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
             list,
             negated,
         }) => {
-            let to = unit_of(&expr, schema);
+            let to = compared_as(&expr, schema);
             let mut is_any = false;
             let list = list.into_iter().map(|value| {
                 let (value, is_fitted) = fitted(value, to.as_ref(), schema)?;
@@ -142,13 +146,17 @@ fn transformed(expr: Expr, is_transformed: bool) -> Transformed<Expr> {
     }
 }
 
-/// What an expression is compared as: a timestamp no finer than microseconds as one in microseconds, a difference of times
-/// as itself.
-fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
+/// What the other side of an expression is compared as: with a timestamp no finer than microseconds as one in
+/// microseconds, with a difference of times or a decimal as such, with a floating-point number as one of 64 bits. A number
+/// that is written out with a point is none of the latter when it is exact as a decimal.
+fn compared_as(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
     match expr.get_type(schema).ok()? {
         DataType::Timestamp(TimeUnit::Nanosecond, _) => None,
         DataType::Timestamp(_, zone) => Some(DataType::Timestamp(TimeUnit::Microsecond, zone)),
-        duration @ DataType::Duration(_) => Some(duration),
+        same @ (DataType::Duration(_) | DataType::Decimal128(..) | DataType::Decimal256(..)) => {
+            Some(same)
+        }
+        DataType::Float32 | DataType::Float64 if decimal(expr).is_none() => Some(DataType::Float64),
         _ => None,
     }
 }
@@ -156,6 +164,16 @@ fn unit_of(expr: &Expr, schema: &DFSchema) -> Option<DataType> {
 /// A side of a comparison as what the other side is compared as; and whether it was made that.
 fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> Result<(Expr, bool)> {
     let fits = match (&side, to) {
+        (side, Some(DataType::Decimal128(..) | DataType::Decimal256(..))) => {
+            return Ok(match decimal(side) {
+                Some(exact) => (lit(exact), true),
+                None => (side.clone(), false),
+            });
+        }
+        (side, Some(DataType::Float64)) => {
+            let data_type = side.get_type(schema);
+            data_type.is_ok_and(|of| of.is_decimal())
+        }
         (_, Some(DataType::Duration(unit))) => {
             let data_type = side.get_type(schema);
             return match data_type.is_ok_and(|of| matches!(of, DataType::Interval(_))) {
@@ -185,6 +203,22 @@ fn fitted(side: Expr, to: Option<&DataType>, schema: &DFSchema) -> Result<(Expr,
         (true, Some(to)) => (cast(side, to.clone()), true),
         _ => (side, false),
     })
+}
+
+/// A number that is written out with a point, exactly as it is written; none when a decimal has too few digits.
+fn decimal(number: &Expr) -> Option<ScalarValue> {
+    let text = match number {
+        Expr::Literal(ScalarValue::Float64(Some(number)), _) => number.to_string(),
+        Expr::Literal(ScalarValue::Float32(Some(number)), _) => number.to_string(),
+        _ => return None,
+    };
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let scale = i8::try_from(fraction.len()).ok()?;
+    let value = format!("{whole}{fraction}").parse::<i128>().ok()?;
+    let digits = value.unsigned_abs().to_string().len().max(fraction.len());
+    let precision = u8::try_from(digits).ok()?;
+    let fits = precision <= DECIMAL128_MAX_PRECISION;
+    fits.then_some(ScalarValue::Decimal128(Some(value), precision, scale))
 }
 
 /// An interval of days and less as a difference of times.

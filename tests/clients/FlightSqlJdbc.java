@@ -8,6 +8,8 @@ import java.sql.ResultSet;
 import java.sql.ResultSetMetaData;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.sql.Timestamp;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -31,6 +33,7 @@ public final class FlightSqlJdbc {
     address = arguments[0];
     test("queries give rows", FlightSqlJdbc::queries);
     test("values are bound", FlightSqlJdbc::binds);
+    test("times and what is cast are bound", FlightSqlJdbc::bindsTimesAndWhatIsCast);
     test("numbers of rows are bound", FlightSqlJdbc::bindsNumbersOfRows);
     test("catalogs, schemas, tables, columns and types are listed", FlightSqlJdbc::lists);
     test("the server says what it can do", FlightSqlJdbc::describesItself);
@@ -145,6 +148,28 @@ public final class FlightSqlJdbc {
           expect(true, rows.next());
           expect(limits[1], rows.getLong(1));
         }
+      }
+    }
+  }
+
+  private static void bindsTimesAndWhatIsCast(Connection connection) throws Exception {
+    String sql = "SELECT CAST(? AS TIMESTAMP) = TIMESTAMP '2024-03-10 12:30:00.5', CAST(? AS BIGINT) + 1";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setTimestamp(1, Timestamp.from(Instant.parse("2024-03-10T12:30:00.5Z")));
+      statement.setLong(2, 5);
+      try (ResultSet rows = statement.executeQuery()) {
+        expect(true, rows.next());
+        expect(true, rows.getBoolean(1));
+        expect(6L, rows.getLong(2));
+      }
+    }
+    sql = "SELECT count(*) FROM lakegate.runs WHERE started_at BETWEEN ? AND ?";
+    try (PreparedStatement statement = connection.prepareStatement(sql)) {
+      statement.setTimestamp(1, Timestamp.from(Instant.parse("2020-01-01T00:00:00Z")));
+      statement.setTimestamp(2, Timestamp.from(Instant.parse("2100-01-01T00:00:00Z")));
+      try (ResultSet rows = statement.executeQuery()) {
+        expect(true, rows.next());
+        expect(true, rows.getLong(1) > 0);
       }
     }
   }

@@ -13,6 +13,7 @@ import warnings
 import adbc_driver_flightsql
 import adbc_driver_flightsql.dbapi as dbapi
 import adbc_driver_manager
+import pandas
 import pyarrow
 import pyarrow.flight
 from flightsql import FlightSQLClient
@@ -309,6 +310,14 @@ class Adbc(unittest.TestCase):
         with self.assertRaises(adbc_driver_manager.Error) as raised:
             self.cursor.adbc_ingest("orders", repeated, mode="append", db_schema_name="silver")
         self.assertIn("refused", str(raised.exception))
+
+    def test_frames_of_pandas_are_ingested(self) -> None:
+        # What pandas says of a frame as a whole goes with its columns.
+        frame = pandas.DataFrame({"id": [1, 2], "name": ["a", None]})
+        for if_exists, rows in [("fail", 2), ("append", 4), ("replace", 2)]:
+            frame.to_sql("framed", self.connection, schema="bronze", index=False, if_exists=if_exists)
+            self.assertEqual(self.rows("SELECT count(*), count(name) FROM bronze.framed"), [(rows, rows // 2)])
+        self.rows("DROP TABLE bronze.framed")
 
     def test_ingest_that_dies_midway_leaves_nothing(self) -> None:
         schema = pyarrow.schema({"id": pyarrow.int64()})

@@ -92,7 +92,7 @@ fn jdbc_driver_queries_writes_and_browses() {
         .unwrap()
         .into();
     let ran = ran.expect_code(0);
-    assert_eq!(ran.stdout.trim(), "{\"passed\": 10}", "{}", ran.stderr);
+    assert_eq!(ran.stdout.trim(), "{\"passed\": 11}", "{}", ran.stderr);
     server.stop().expect_code(0);
 }
 

@@ -67,7 +67,13 @@ impl TableProvider for DeltalakeScan {
         &self,
         filters: &[&Expr],
     ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
-        self.inner.supports_filters_pushdown(filters)
+        // Never exactly: what DataFusion simplifies once it is pushed down would be asked by nobody.
+        let supported = self.inner.supports_filters_pushdown(filters)?.into_iter();
+        let supported = supported.map(|support| match support {
+            TableProviderFilterPushDown::Exact => TableProviderFilterPushDown::Inexact,
+            support => support,
+        });
+        Ok(supported.collect())
     }
 
     fn statistics(&self) -> Option<Statistics> {

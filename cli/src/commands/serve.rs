@@ -95,7 +95,7 @@ impl Serve {
             stall_limit: self.stall_limit,
             keep_samples: lakegate.options.sample_keep,
         };
-        let queries = Queries::start(lakegate.engine.clone(), limits);
+        let queries = Queries::start(lakegate.engine.clone(), limits)?;
         let doors = Doors::open(queries, options).map_err(|error| error_of(&error))?;
         let ready = json!({
             "ready": true,

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::common::Result as DataFusionResult;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 use lakegate_catalog::SYSTEM_SCHEMA;
 use uuid::Uuid;
 
-use super::{Prepared, Queries, Ready, Request, SessionOptions, apart};
+use super::{Prepared, Queries, Ready, Request, SessionOptions};
 use crate::access::OnBehalf;
 use crate::query::Binding;
 use crate::{
@@ -71,13 +74,19 @@ impl Queries {
             }
         };
         let known = statement.known_types();
+        let cast = cast_parameters(&planned.plan).map_err(EngineError::from_planning)?;
         let parameters = (1..=parameter_count(statement)).map(|number| {
             let name = format!("${number}");
             let data_type = match (known.get(&number.to_string()), types.get(&name)) {
                 (Some(data_type), _) => data_type.clone(),
                 (None, Some(Some(field))) => field.data_type().clone(),
                 // A text is read as whatever is needed.
-                (None, _) => DataType::Utf8,
+                (None, _) => cast.get(&name).cloned().unwrap_or(DataType::Utf8),
+            };
+            let data_type = match data_type {
+                // The JDBC driver sends milliseconds, whatever the unit that it is told.
+                DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone),
+                data_type => data_type,
             };
             Arc::new(Field::new(name, data_type, true))
         });
@@ -119,7 +128,7 @@ impl Queries {
         F: Future<Output = Result<T, EngineError>> + Send + 'static,
     {
         let place = self.planning.enter(&caller.principal).await?;
-        let planned = apart(async move {
+        let planned = self.workers.apart(async move {
             let planned = planning.await;
             drop(place);
             planned
@@ -269,4 +278,25 @@ pub(crate) fn named(values: &[ScalarValue]) -> Parameters {
 fn schema_of(planned: &Planned) -> SchemaRef {
     let schema: &Schema = planned.plan.schema().as_arrow();
     Arc::new(schema.clone())
+}
+
+/// The types to which parameters are cast that have no other.
+fn cast_parameters(plan: &LogicalPlan) -> DataFusionResult<HashMap<String, DataType>> {
+    let mut types = HashMap::new();
+    plan.apply_with_subqueries(|plan| {
+        plan.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let (value, field) = match expr {
+                    Expr::Cast(cast) => (&cast.expr, &cast.field),
+                    Expr::TryCast(cast) => (&cast.expr, &cast.field),
+                    _ => return Ok(TreeNodeRecursion::Continue),
+                };
+                if let Expr::Placeholder(parameter) = value.as_ref() {
+                    types.insert(parameter.id.clone(), field.data_type().clone());
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(types)
 }

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 use tonic::Code;
 
-use super::client::{change, connect, rows, status, stop};
+use super::client::{change, connect, rows, status, stop, until_running};
 use crate::support::{Project, Server, python};
 
 /// Connections that are open at once.
@@ -28,6 +28,39 @@ async fn asked_by_all(server: &Server) -> Vec<Result<Vec<serde_json::Value>, ton
         answers.push(answer.map_err(|error| status(Err::<(), _>(error))));
     }
     answers
+}
+
+/// A query that computes for very long without a pause.
+const WITHOUT_PAUSE: &str = "SELECT count(*) AS n FROM generate_series(1, 10000000) AS a JOIN generate_series(1, 10000000) AS b \
+     ON a.value < b.value AND a.value + b.value < 7";
+
+#[tokio::test]
+async fn others_are_answered_while_queries_compute_without_a_pause() {
+    let project = Project::of(&[]);
+    let server = project.serve(&[
+        "--drain",
+        "100ms",
+        "--max-queries",
+        "100",
+        "--max-queries-of-user",
+        "100",
+    ]);
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let mut computing = Vec::new();
+    for _ in 0..processors + 1 {
+        let mut client = connect(&server).await;
+        computing.push(tokio::spawn(async move {
+            rows(&mut client, WITHOUT_PAUSE).await
+        }));
+    }
+    until_running(&server, processors + 1).await;
+    for number in 0..5 {
+        let mut client = connect(&server).await;
+        let answer = rows(&mut client, &format!("SELECT {number} AS n")).await;
+        assert_eq!(answer.unwrap(), [json!({ "n": number })]);
+    }
+    assert!(computing.iter().all(|query| !query.is_finished()));
+    stop(server).await;
 }
 
 /// What a third of a minute under mixed load came to: `tests/clients/load.py` does the same for longer.

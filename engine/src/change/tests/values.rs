@@ -197,6 +197,35 @@ async fn inserts_with_values_within_their_query_can_be_prepared() {
 }
 
 #[tokio::test]
+async fn parameters_have_the_types_to_which_they_are_cast() {
+    let fixture = Fixture::new().await;
+    fixture
+        .changes(&["CREATE TABLE t (x BIGINT, at TIMESTAMP)"])
+        .await;
+    for (sql, expected) in [
+        ("SELECT CAST($1 AS BIGINT)", "Int64"),
+        ("SELECT $1::DATE", "Date32"),
+        ("SELECT TRY_CAST($1 AS DECIMAL(10, 2))", "Decimal128(10, 2)"),
+        (
+            "SELECT x FROM t WHERE x = (SELECT CAST($1 AS INT))",
+            "Int32",
+        ),
+        ("SELECT $1", "Utf8"),
+        // Clients send milliseconds.
+        ("SELECT x FROM t WHERE at > $1", "Timestamp(ms)"),
+        ("SELECT CAST($1 AS TIMESTAMP)", "Timestamp(ms)"),
+        ("INSERT INTO t (at) VALUES ($1)", "Timestamp(ms)"),
+    ] {
+        let session = crate::fixture::session();
+        let text = sql.into();
+        let prepared = fixture.queries.prepare(&text, &session, &fixture.caller);
+        let prepared = prepared.await.expect(sql);
+        let found = prepared.parameters[0].data_type().to_string();
+        assert_eq!(found, expected, "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn values_that_cannot_be_computed_are_mistakes_of_the_sql() {
     let fixture = Fixture::new().await;
     fixture
