@@ -21,6 +21,7 @@ mod join_keys;
 mod listing;
 mod maintenance;
 mod now;
+mod null_aware;
 mod optimizer;
 mod overlay;
 mod parameters;

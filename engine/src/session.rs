@@ -12,12 +12,13 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use lakegate_catalog::{Catalog, PinnedCatalog, TableName};
-use lakegate_rules::{CheckedArithmetic, MicrosecondTimes};
+use lakegate_rules::{CheckedArithmetic, ExactComparisons};
 use tracing::info;
 
 use crate::access::{GrantedCatalog, OnBehalf};
 use crate::bounded::{self, BoundedFunctions};
 use crate::explain::{Planner, SettingsWithoutFolders};
+use crate::null_aware::NullAwareSubqueries;
 use crate::overlay::OverlayCatalog;
 use crate::spill::SpillFolder;
 use crate::{EngineError, StatementOptions, series, to_timestamp};
@@ -190,7 +191,8 @@ impl Engine {
 fn analyzer_rules(bounded: BoundedFunctions) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules = Analyzer::new().rules;
     rules.insert(0, Arc::new(SettingsWithoutFolders));
-    rules.insert(0, Arc::new(MicrosecondTimes));
+    rules.insert(0, Arc::new(ExactComparisons));
+    rules.insert(0, Arc::new(NullAwareSubqueries));
     rules.push(Arc::new(CheckedArithmetic));
     rules.push(Arc::new(bounded));
     rules

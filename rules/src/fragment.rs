@@ -22,9 +22,9 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
 use crate::arithmetic::checked;
 use crate::assertion::Number;
+use crate::comparison::compared_exactly;
 use crate::plan::Trouble;
 use crate::sql;
-use crate::times::with_times;
 use crate::yaml::{Resolved, Scalar, nearest_hint};
 
 /// The value of one parameter.
@@ -180,7 +180,7 @@ pub(crate) fn condition(
     }
     refuse_changing_functions(&expr)?;
     let expr = with_simplified_functions(expr, schema)?;
-    let expr = checked(with_times(expr, schema)?, schema)?;
+    let expr = checked(compared_exactly(expr, schema)?, schema)?;
     // Planning the expression finds what only the physical planner refuses, such as aggregates.
     let physical = state.create_physical_expr(expr.clone(), schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;

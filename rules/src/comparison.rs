@@ -1,4 +1,4 @@
-//! Times are compared as microseconds, their differences as what they are; numbers become times by seconds.
+//! Times and decimals are compared as what is written, and numbers are cast to times as seconds.
 //!
 //! DataFusion compares a timestamp with a text or a date as nanoseconds, which end in the year 2262: a comparison with
 //! `'9999-12-31'` is an error. Before it fits types to each other, the text or date becomes a timestamp in microseconds.
@@ -25,13 +25,13 @@ use datafusion::optimizer::AnalyzerRule;
 use crate::arithmetic::schema_of_expressions;
 use crate::sql::is_finer_than_microseconds;
 
-/// Makes timestamps of the texts and dates that are compared with timestamps, and of the numbers that are cast to them.
+/// Gives what is compared types in which it means what is written, before DataFusion fits types to each other.
 #[derive(Debug)]
-pub struct MicrosecondTimes;
+pub struct ExactComparisons;
 
-impl AnalyzerRule for MicrosecondTimes {
+impl AnalyzerRule for ExactComparisons {
     fn name(&self) -> &str {
-        "microsecond_times"
+        "exact_comparisons"
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
@@ -40,7 +40,7 @@ impl AnalyzerRule for MicrosecondTimes {
             let names = NamePreserver::new(&plan);
             plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let compared = expr.transform_up(|expr| time(expr, &schema))?;
+                let compared = expr.transform_up(|expr| exact(expr, &schema))?;
                 Ok(compared.update_data(|expr| name.restore(expr)))
             })
         });
@@ -48,13 +48,13 @@ impl AnalyzerRule for MicrosecondTimes {
     }
 }
 
-/// An expression over columns in which times are meant so.
-pub(crate) fn with_times(expr: Expr, schema: &DFSchema) -> Result<Expr> {
-    let compared = expr.transform_up(|expr| time(expr, schema))?;
+/// An expression over columns in which comparisons mean what is written.
+pub(crate) fn compared_exactly(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let compared = expr.transform_up(|expr| exact(expr, schema))?;
     Ok(compared.data)
 }
 
-fn time(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+fn exact(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     Ok(match expr {
         Expr::Cast(mut of) if is_finer_than_seconds(of.field.data_type()) => {
             let (value, is_number) = seconds(*of.expr, of.field.data_type(), schema)?;
