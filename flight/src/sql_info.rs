@@ -135,7 +135,7 @@ fn build() -> Result<SqlInfoData, arrow_flight::error::FlightError> {
     ];
     all.append(Info::SqlSupportedGroupBy, bits(&group_by));
     all.append(Info::SqlSupportsLikeEscapeClause, true);
-    all.append(Info::SqlSupportsNonNullableColumns, true);
+    all.append(Info::SqlSupportsNonNullableColumns, false);
     let grammar = [
         SupportedSqlGrammar::SqlMinimumGrammar as i32,
         SupportedSqlGrammar::SqlCoreGrammar as i32,

@@ -77,7 +77,7 @@ fn instead_of(statement: &DfStatement) -> &'static str {
             "there are no transactions: each statement is one by itself"
         }
         SqlStatement::Set(_) => {
-            "settings are the server's; a session has the options `catalog` and `schema`"
+            "settings are the server's; a session has the options `catalog`, `schema`, `time_zone` and `route`"
         }
         SqlStatement::CreateView(_) => "save rows as a table: `CREATE TABLE ... AS SELECT ...`",
         SqlStatement::CreateSchema { .. } | SqlStatement::CreateDatabase { .. } => {
