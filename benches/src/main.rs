@@ -21,11 +21,6 @@ mod table;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use mimalloc::MiMalloc;
-
-/// As in `lakegate`, so that what is compared in this process has the same.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Any failure of a benchmark; it is printed and ends the run.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
