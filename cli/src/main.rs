@@ -16,16 +16,12 @@ use std::sync::Arc;
 
 use clap::Parser;
 use lakegate_engine::WORKER_STACK_BYTES;
-use mimalloc::MiMalloc;
 
 use crate::arguments::{Arguments, Format};
 use crate::commands::{Command, INVALID};
 use crate::context::Context;
 use crate::error::CliError;
 use crate::output::Output;
-
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Exit code after a signal that asks to stop: 128 and the signal's number, as shells expect.
 const INTERRUPTED: u8 = 130;
