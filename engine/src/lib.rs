@@ -14,6 +14,7 @@ mod comparison_tests;
 mod error;
 mod expansion;
 mod explain;
+mod filter_pushdown;
 #[cfg(test)]
 mod fixture;
 mod ingest;
@@ -29,7 +30,6 @@ mod queries;
 mod query;
 mod query_log;
 mod repeated;
-mod repeated_columns;
 mod same_types;
 mod series;
 mod session;

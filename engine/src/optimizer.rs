@@ -6,8 +6,8 @@ use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 
+use crate::filter_pushdown::NamesOnce;
 use crate::join_keys::JoinKeys;
-use crate::repeated_columns::NamesOnce;
 use crate::same_types::SameTypes;
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;

@@ -117,4 +117,17 @@ mod tests {
             assert_eq!(answer.lines().count(), rows + 4, "{sql}: {answer}");
         }
     }
+
+    #[tokio::test]
+    async fn rows_are_filtered_while_reading_where_a_value_is_looked_for() {
+        let fixture = Fixture::new().await;
+        fixture
+            .changes(&["CREATE TABLE t AS SELECT 1 AS id, 'a' AS name, 2 AS amount"])
+            .await;
+        for (condition, is_while_reading) in [("id = 1", true), ("id > 0", false)] {
+            let sql = format!("EXPLAIN SELECT * FROM t WHERE {condition}");
+            let plan = fixture.answer(&sql).await.unwrap();
+            assert_eq!(!plan.contains("FilterExec"), is_while_reading, "{plan}");
+        }
+    }
 }
